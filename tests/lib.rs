@@ -1,0 +1,1 @@
+//! The package that holds the tests of the whole: simulation and the rules kept by machine.
