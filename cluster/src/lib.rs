@@ -1,1 +1,30 @@
-//! (to be written)
+//! The state of the whole cluster as one value, and the only function that changes it.
+//!
+//! Invariant: pure. No clock, file, thread, randomness or hash map; the same changes in the same order
+//! give the same state on every manager.
+//!
+//! Invariant: three writers. A spec is written by the user's wish, `desired`, `gate` and allocations by
+//! the scheduler's decisions, a status by the agent's report; no field has two.
+//!
+//! This is also the format of the log and of snapshots on disk (serde, [`FORMAT_VERSION`]).
+
+mod change;
+mod id;
+mod node;
+mod stack;
+mod state;
+mod task;
+mod time;
+pub mod view;
+
+pub use change::{Change, ChangeKind, Event, Forgotten, PutStack, Refusal, RunAction};
+pub use id::{NetworkName, NodeId, ServiceKey, StackName, TaskId, Version, VolumeName};
+pub use node::{Ended, Endpoint, Network, Node, NodeDescription, NodeState, Volume};
+pub use stack::{
+    Addresses, Attachment, FileMount, NetworkSpec, Run, Service, ServiceSpec, Slot, Stack, StackSpec, VolumeSpec,
+};
+pub use state::{FORMAT_VERSION, State, Touched};
+pub use task::{
+    ContainerState, ContainerStatus, Desired, Exit, Gate, Health, Phase, Problem, StopHow, Task, TaskStatus,
+};
+pub use time::Timestamp;

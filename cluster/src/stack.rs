@@ -1,0 +1,152 @@
+//! What users wish for: a stack and its services, made from a resolved Compose project.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{NetworkName, StackName, StopHow, Timestamp, Version, VolumeName};
+
+/// A wish: all that one Compose project asks for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StackSpec {
+    /// The project's name.
+    pub name: StackName,
+    /// Its services, those of disabled profiles left out.
+    pub services: BTreeMap<String, Arc<ServiceSpec>>,
+    /// The networks that its services use, by their key in the file.
+    pub networks: BTreeMap<String, NetworkSpec>,
+    /// Its named volumes, by their key in the file.
+    pub volumes: BTreeMap<String, VolumeSpec>,
+}
+
+/// A service as the engine runs it. The Compose vocabulary is not repeated: `compose` is the resolved service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServiceSpec {
+    /// The service as compose-spec resolved it.
+    pub compose: compose_spec::Service,
+    /// The full names of its networks in the order of attachment, with the aliases it has there.
+    pub networks: BTreeMap<NetworkName, Attachment>,
+    /// Secrets and configs, by content.
+    pub files: Vec<FileMount>,
+    /// The full names behind the named volumes of `compose.volumes`, by their key in the file.
+    pub volumes: BTreeMap<String, VolumeName>,
+    /// What makes one container differ from another: a change of it replaces the tasks. Made by
+    /// `compose_spec`, with the contents of `files` mixed in.
+    pub hash: String,
+    /// A one-off (`orc run`): not part of the file, never an orphan, removed with the stack.
+    #[serde(default)]
+    pub one_off: bool,
+}
+
+/// How a service takes part in a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// Further names of the service in this network.
+    pub aliases: BTreeSet<String>,
+    /// A fixed IPv4 address asked for.
+    pub ipv4: Option<IpAddr>,
+    /// A fixed IPv6 address asked for.
+    pub ipv6: Option<IpAddr>,
+    /// Decides which network becomes `eth0`: higher first, then by name.
+    pub priority: i64,
+}
+
+/// A secret or config in a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileMount {
+    /// The absolute path in the container.
+    pub target: String,
+    /// SHA-256 of the content, in hexadecimal; the content itself is a blob beside the log.
+    pub digest: String,
+    /// The owner in the container.
+    pub uid: u32,
+    /// The group in the container.
+    pub gid: u32,
+    /// The permission bits.
+    pub mode: u32,
+}
+
+/// A network wished for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NetworkSpec {
+    /// Its full name.
+    pub name: NetworkName,
+    /// What the file says of it.
+    pub compose: compose_spec::Network,
+}
+
+/// A named volume wished for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VolumeSpec {
+    /// Its full name.
+    pub name: VolumeName,
+    /// What the file says of it.
+    pub compose: compose_spec::Volume,
+}
+
+/// A stack in the state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stack {
+    /// Its services, one-offs and not yet removed orphans included.
+    pub services: BTreeMap<String, Service>,
+    /// `orc down` was said: it disappears when nothing of it is left.
+    pub removing: bool,
+    /// The last change of the user that touched it.
+    pub version: Version,
+    /// When it was first wished for.
+    pub created_at: Timestamp,
+}
+
+/// A service in the state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Service {
+    /// What to run.
+    pub spec: Arc<ServiceSpec>,
+    /// How many slots should exist.
+    pub replicas: u32,
+    /// Whether its tasks should run.
+    pub run: Run,
+    /// Grows when its tasks must be replaced although the spec did not change (`--force-recreate`).
+    pub forced: u64,
+    /// What each slot owns as long as it exists: it survives the replacement of its task.
+    pub slots: BTreeMap<u32, Slot>,
+    /// Its virtual address in each network, for `endpoint_mode: vip`.
+    pub vips: BTreeMap<NetworkName, IpAddr>,
+    /// The host ports behind the `ports` of the spec that leave the choice to the engine:
+    /// (index in `spec.compose.ports`, slot or 0 for all) to port.
+    pub host_ports: BTreeMap<String, u16>,
+    /// The service was taken out of the file, or the stack is going: it disappears with its last task.
+    pub removing: bool,
+    /// The last change that touched it.
+    pub version: Version,
+}
+
+/// Whether a service's tasks should run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Run {
+    /// They should.
+    Started,
+    /// `orc stop` or `orc kill` was said: containers are kept, stopped.
+    Stopped(StopHow),
+}
+
+/// What a slot owns over the lives of its tasks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// The `Service::forced` that its newest task was made under.
+    pub forced: u64,
+    /// Its addresses, by network. Clients cache them, so a replacement keeps them.
+    pub addresses: BTreeMap<NetworkName, Addresses>,
+}
+
+/// The addresses of a slot in a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addresses {
+    /// IPv4.
+    pub v4: std::net::Ipv4Addr,
+    /// IPv6, where the network has it.
+    pub v6: Option<std::net::Ipv6Addr>,
+}
