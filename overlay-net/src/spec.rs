@@ -1,0 +1,175 @@
+//! What a caller may ask of this crate: networks, endpoints, balanced addresses and names, as plain values.
+//!
+//! Nothing here knows why a backend is listed or a name exists; that is decided by the caller.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+
+use ipnet::{Ipv4Net, Ipv6Net};
+
+/// Names a network; chosen by the caller, at most [`crate::limits::MAX_ID`] bytes.
+pub type NetworkId = String;
+
+/// Names a network namespace; chosen by the caller, at most [`crate::limits::MAX_ID`] bytes, a plain file name.
+pub type NetnsId = String;
+
+/// Where an engine keeps its namespaces, and the id that keeps it apart from other engines on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetConfig {
+    /// Namespaces are bind-mounted at `<run_dir>/netns/<id>`.
+    pub run_dir: PathBuf,
+    /// Eight lower-case hexadecimal characters; part of the table's name and of every interface's name.
+    pub engine_id: String,
+}
+
+/// One network on this machine: a routed bridge with a gateway address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkSpec {
+    /// The caller's name for it.
+    pub id: NetworkId,
+    /// Addresses of containers and VIPs on this machine.
+    pub subnet4: Ipv4Net,
+    /// The bridge's own address, inside `subnet4`.
+    pub gateway4: Ipv4Addr,
+    /// The same for IPv6; `None` makes an IPv4-only network.
+    pub v6: Option<NetworkV6>,
+    /// An internal network has no way out of this machine.
+    pub internal: bool,
+    /// Bytes per packet; `None` keeps the kernel's 1,500.
+    pub mtu: Option<u32>,
+}
+
+/// The IPv6 half of a [`NetworkSpec`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NetworkV6 {
+    /// Addresses of containers and VIPs on this machine.
+    pub subnet: Ipv6Net,
+    /// The bridge's own address, inside `subnet`.
+    pub gateway: Ipv6Addr,
+}
+
+/// One interface of a namespace in one network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointSpec {
+    /// The network it belongs to; must exist already.
+    pub network: NetworkId,
+    /// The interface's name inside the namespace, e.g. `eth0`.
+    pub interface: String,
+    /// Its address, inside the network's `subnet4`.
+    pub addr4: Ipv4Addr,
+    /// Its address, inside the network's IPv6 subnet.
+    pub addr6: Option<Ipv6Addr>,
+    /// Its hardware address; `None` derives one from `addr4`, so it is stable over restarts.
+    pub mac: Option<[u8; 6]>,
+}
+
+/// A transport protocol whose ports can be published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl std::fmt::Display for Protocol {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        })
+    }
+}
+
+/// Everything that shall be balanced on this machine; always given whole, only the difference is carried out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Balance {
+    /// Virtual addresses: every port of every protocol goes to the same port of one of the backends.
+    pub vips: BTreeMap<IpAddr, Vip>,
+    /// Ports of this machine and where they lead.
+    pub published: Vec<Published>,
+}
+
+/// One virtual address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vip {
+    /// Only members of this network reach it. The address must lie inside the network's subnet, because that
+    /// is what a member of several networks has a route for.
+    pub network: NetworkId,
+    /// Each new connection goes to one of these with equal probability; those of the VIP's own address family
+    /// count. None at all: connections are refused at once.
+    pub backends: Vec<IpAddr>,
+}
+
+/// One port of this machine that leads to containers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The address of this machine it listens at; `None` is all of them, IPv4 and IPv6.
+    pub host_ip: Option<IpAddr>,
+    /// The port on this machine.
+    pub host_port: u16,
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// The port in the container.
+    pub target_port: u16,
+    /// Each new connection goes to one of these with equal probability. None: refused at once.
+    pub backends: Vec<IpAddr>,
+}
+
+/// The names that exist in one network.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Zone {
+    /// Name (any case, no final dot; `web`, `tasks.web`, `web.shop.orc.internal`) to addresses of both families.
+    pub names: BTreeMap<String, Vec<IpAddr>>,
+    /// Address to the name a reverse lookup gives.
+    pub reverse: BTreeMap<IpAddr, String>,
+}
+
+/// What one namespace may resolve.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct View {
+    /// Zones whose names it sees; a name in several gives all its addresses, in this order before shuffling.
+    pub networks: Vec<NetworkId>,
+    /// Names that only this namespace sees; they win over the zones.
+    pub extra: BTreeMap<String, Vec<IpAddr>>,
+}
+
+/// A published port that could not be had; everything else of the [`Balance`] is in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The port that is wanted.
+    pub protocol: Protocol,
+    /// The address it is wanted at; `None` is all.
+    pub host_ip: Option<IpAddr>,
+    /// The port number.
+    pub host_port: u16,
+    /// Who has it, when that can be found out.
+    pub owner: Option<PortOwner>,
+    /// What the kernel said.
+    pub reason: String,
+}
+
+/// The process that has a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortOwner {
+    /// Its process id.
+    pub pid: u32,
+    /// Its name, from `/proc/<pid>/comm`.
+    pub command: String,
+}
+
+impl std::fmt::Display for PortOwner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}` (pid {})", self.command, self.pid)
+    }
+}
+
+/// What an engine of this id has on this machine, by the caller's ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// Networks that have a bridge.
+    pub networks: Vec<NetworkId>,
+    /// Namespaces that are kept by a mount.
+    pub netns: Vec<NetnsId>,
+}
