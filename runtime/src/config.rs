@@ -1,0 +1,195 @@
+//! What a container shall be: plain data, handed in by the engine, kept on disk beside the container.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Where one engine keeps its things. Two engines with different folders and ids never meet.
+#[derive(Clone, Debug, Default)]
+pub struct RuntimeConfig {
+    /// Durable: images, snapshots, volumes, `containers/<id>/` (config, logs, exit.json).
+    pub data_dir: PathBuf,
+    /// A tmpfs, gone after a reboot: sockets, pids, injected files.
+    pub run_dir: PathBuf,
+    /// Part of every cgroup path: `/orc/<engine_id>/<container id>`.
+    pub engine_id: String,
+    /// `crun`, `runc` or `youki` to be used instead of the built-in runtime.
+    pub oci_runtime: Option<PathBuf>,
+    /// The executable that is run as `<program> shim` and `<program> init`. `None`: this process's own,
+    /// whose `main` then calls [`crate::shim_main`] and [`crate::init_main`].
+    pub program: Option<PathBuf>,
+}
+
+/// Everything a container is made from. Names are resolved inside the image when it starts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ContainerConfig {
+    /// Letters, digits, `_`, `-` and `.`, at most [`crate::limits::ID_BYTES`]; unique in one engine.
+    pub id: String,
+    /// For people; the runtime only keeps it.
+    pub name: String,
+    /// The image's id as the image store resolved it.
+    pub image: String,
+    /// Entrypoint and command, already joined. The first is searched for in the container's `PATH`.
+    pub args: Vec<String>,
+    /// Complete environment; `HOME`, `PATH` and `HOSTNAME` (with a terminal `TERM`) are added if missing.
+    pub env: Vec<(String, String)>,
+    /// `None` means `/`. Created if the image lacks it.
+    pub working_dir: Option<String>,
+    /// `name`, `uid`, `uid:gid`, `name:group`, any mixture. `None` means root.
+    pub user: Option<String>,
+    /// Supplementary groups by name or number, beyond those of the image's `/etc/group`.
+    pub groups: Vec<String>,
+    pub hostname: String,
+    pub domainname: Option<String>,
+    /// A network namespace made by someone else. `None`: a fresh one with only loopback.
+    pub netns: Option<PathBuf>,
+    /// Shares the network namespace of the machine; `netns` must then be `None`.
+    pub host_network: bool,
+    pub mounts: Vec<Mount>,
+    /// Small files that orc puts into the container. Their content is never written to `data_dir`.
+    pub files: Vec<InjectedFile>,
+    pub resources: Resources,
+    /// Capabilities with or without `CAP_`, or `ALL`.
+    pub cap_add: Vec<String>,
+    pub cap_drop: Vec<String>,
+    pub privileged: bool,
+    pub no_new_privileges: bool,
+    pub seccomp: Seccomp,
+    /// The root filesystem is read-only; mounts are as they say.
+    pub read_only: bool,
+    pub ulimits: Vec<Ulimit>,
+    pub sysctls: BTreeMap<String, String>,
+    /// Runs a small init as process 1 that forwards signals, reaps, and passes the exit code on.
+    pub init: bool,
+    pub tty: bool,
+    /// Keeps standard input open for [`crate::Runtime::attach`]. Otherwise it is empty.
+    pub stdin_open: bool,
+    /// Only kept: the engine decides what to send. `SIGTERM` when `None`.
+    pub stop_signal: Option<String>,
+    pub log: LogConfig,
+    /// Opaque to the runtime; given back by [`crate::Runtime::list`].
+    pub labels: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    pub source: MountSource,
+    /// Absolute path inside the container. Symbolic links of the image are followed inside the image.
+    pub target: String,
+    pub read_only: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MountSource {
+    /// A path of this machine. With `create`, a missing one becomes a folder of root.
+    Bind { path: PathBuf, create: bool, propagation: Propagation },
+    /// A folder of this engine. With `copy_up`, an empty one first gets the image's content of `target`.
+    Volume { path: PathBuf, copy_up: bool },
+    /// Memory. `mode` as in chmod, for example `0o1777`.
+    Tmpfs { size_bytes: Option<u64>, mode: Option<u32>, uid: Option<u32>, gid: Option<u32> },
+}
+
+/// How mounts made below a bind mount travel between the machine and the container; see mount_namespaces(7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Propagation {
+    #[default]
+    Private,
+    RPrivate,
+    Slave,
+    RSlave,
+    Shared,
+    RShared,
+}
+
+/// A file of orc's own inside the container: hosts, resolv.conf, hostname, secrets, configs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InjectedFile {
+    /// Absolute path inside the container; parents are created.
+    pub target: String,
+    /// Skipped when the configuration is stored: secrets stay in memory (`run_dir` is a tmpfs).
+    #[serde(skip)]
+    pub content: Vec<u8>,
+    /// As in chmod, for example `0o444`.
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    /// The container can write to it (`/etc/hosts` in Docker); mounted read-only otherwise.
+    pub writable: bool,
+}
+
+/// `None` is no limit, except for `pids`, whose default is [`crate::limits::DEFAULT_PIDS`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Resources {
+    pub memory_bytes: Option<u64>,
+    /// Memory and swap together, as in Compose; `-1` is unlimited swap.
+    pub memory_swap_bytes: Option<i64>,
+    pub memory_reservation_bytes: Option<u64>,
+    /// Processor time per second of real time: `500_000_000` is half a processor.
+    pub cpu_nanos: Option<u64>,
+    /// Relative weight, 2 to 262144; 1024 is the kernel's default.
+    pub cpu_shares: Option<u64>,
+    /// For example `0-2,4`.
+    pub cpuset: Option<String>,
+    /// Processes and threads; `-1` is unlimited.
+    pub pids: Option<i64>,
+    /// -1000 to 1000; the default is [`crate::limits::DEFAULT_OOM_SCORE_ADJ`].
+    pub oom_score_adj: Option<i32>,
+    /// Size of `/dev/shm`; the default is 64 MiB.
+    pub shm_bytes: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Seccomp {
+    #[default]
+    Default,
+    Unconfined,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ulimit {
+    /// As in Compose, without `RLIMIT_`: `nofile`, `nproc`, `core`, ...
+    pub name: String,
+    /// `u64::MAX` is unlimited.
+    pub soft: u64,
+    pub hard: u64,
+}
+
+/// The newest `files` files of at most `max_bytes` each are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogConfig {
+    pub max_bytes: u64,
+    pub files: u32,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        LogConfig { max_bytes: crate::limits::LOG_FILE_BYTES, files: crate::limits::LOG_FILES }
+    }
+}
+
+/// Size of a terminal in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TtySize {
+    pub rows: u16,
+    pub cols: u16,
+}
+
+/// Another process in a running container. What is not said is the container's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ExecConfig {
+    pub args: Vec<String>,
+    /// Added to, or replacing, the container's environment.
+    pub env: Vec<(String, String)>,
+    pub user: Option<String>,
+    pub working_dir: Option<String>,
+    pub tty: Option<TtySize>,
+    /// Connects standard input; otherwise it is empty.
+    pub stdin: bool,
+    pub privileged: bool,
+    /// After this time everything the command started is killed and the exit code is 137.
+    pub timeout_ms: Option<u64>,
+}
