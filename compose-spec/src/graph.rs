@@ -1,0 +1,151 @@
+//! Which services come before which.
+
+use crate::project::Project;
+
+/// The dependencies between a project's services. An edge leads from a service to one it depends on.
+#[derive(Clone, Debug)]
+pub struct DependencyGraph {
+    graph: petgraph::graphmap::DiGraphMap<usize, ()>,
+    names: Vec<String>,
+}
+
+/// Services that depend on one another in a circle.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("services depend on one another in a circle: {}", .0.join(" -> "))]
+pub struct Cycle(
+    /// The services in order; the first is repeated at the end.
+    pub Vec<String>,
+);
+
+impl DependencyGraph {
+    /// The graph of `depends_on`, in which the loader has put the implied dependencies too.
+    #[must_use]
+    pub fn new(project: &Project) -> Self {
+        Self::from_edges(
+            project.services.keys().map(String::as_str),
+            project.services.iter().flat_map(|(name, service)| {
+                service.depends_on.keys().map(move |to| (name.as_str(), to.as_str()))
+            }),
+        )
+    }
+
+    /// The graph of the given services and dependencies; an edge to an unknown service is left out.
+    pub fn from_edges<'a>(
+        services: impl IntoIterator<Item = &'a str>,
+        edges: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let mut names: Vec<String> = services.into_iter().map(str::to_owned).collect();
+        names.sort_unstable();
+        names.dedup();
+        let mut graph = petgraph::graphmap::DiGraphMap::new();
+        for index in 0..names.len() {
+            graph.add_node(index);
+        }
+        let find = |name: &str| names.binary_search_by(|known| known.as_str().cmp(name)).ok();
+        for (from, to) in edges {
+            if let (Some(from), Some(to)) = (find(from), find(to)) {
+                graph.add_edge(from, to, ());
+            }
+        }
+        Self { graph, names }
+    }
+
+    /// Every service after all it depends on; among equals by name.
+    ///
+    /// # Errors
+    /// A circle, if there is one.
+    pub fn start_order(&self) -> Result<Vec<&str>, Cycle> {
+        let mut waits: Vec<usize> = (0..self.names.len()).map(|i| self.graph.neighbors(i).count()).collect();
+        let mut ready: std::collections::BTreeSet<usize> =
+            (0..waits.len()).filter(|&i| waits[i] == 0).collect();
+        let mut order = Vec::with_capacity(self.names.len());
+        while let Some(next) = ready.pop_first() {
+            order.push(self.names[next].as_str());
+            for dependent in self.graph.neighbors_directed(next, petgraph::Incoming) {
+                waits[dependent] -= 1;
+                if waits[dependent] == 0 {
+                    ready.insert(dependent);
+                }
+            }
+        }
+        match self.cycle() {
+            Some(cycle) => Err(cycle),
+            None => Ok(order),
+        }
+    }
+
+    /// Every service before all it depends on.
+    ///
+    /// # Errors
+    /// A circle, if there is one.
+    pub fn stop_order(&self) -> Result<Vec<&str>, Cycle> {
+        self.start_order().map(|mut order| {
+            order.reverse();
+            order
+        })
+    }
+
+    /// What a service depends on directly, by name.
+    pub fn dependencies(&self, service: &str) -> Vec<&str> {
+        self.neighbours(service, petgraph::Outgoing)
+    }
+
+    /// What depends on a service directly, by name.
+    pub fn dependents(&self, service: &str) -> Vec<&str> {
+        self.neighbours(service, petgraph::Incoming)
+    }
+
+    fn neighbours(&self, service: &str, direction: petgraph::Direction) -> Vec<&str> {
+        let Ok(index) = self.names.binary_search_by(|known| known.as_str().cmp(service)) else {
+            return Vec::new();
+        };
+        let mut found: Vec<&str> =
+            self.graph.neighbors_directed(index, direction).map(|i| self.names[i].as_str()).collect();
+        found.sort_unstable();
+        found
+    }
+
+    /// The shortest circle through the first service (by name) that is on one.
+    #[must_use]
+    pub fn cycle(&self) -> Option<Cycle> {
+        let components = petgraph::algo::tarjan_scc(&self.graph);
+        let start = components
+            .iter()
+            .filter(|component| {
+                component.len() > 1 || component.iter().any(|&i| self.graph.contains_edge(i, i))
+            })
+            .filter_map(|component| component.iter().min())
+            .min()?;
+        let mut came_from = vec![None; self.names.len()];
+        let mut queue = std::collections::VecDeque::from([*start]);
+        while let Some(index) = queue.pop_front() {
+            let mut next: Vec<usize> = self.graph.neighbors(index).collect();
+            next.sort_unstable();
+            for neighbour in next {
+                if neighbour == *start {
+                    return Some(self.circle(*start, index, &came_from));
+                }
+                if came_from[neighbour].is_none() {
+                    came_from[neighbour] = Some(index);
+                    queue.push_back(neighbour);
+                }
+            }
+        }
+        None
+    }
+
+    /// The way from `start` to `last`, closed at the end.
+    fn circle(&self, start: usize, last: usize, came_from: &[Option<usize>]) -> Cycle {
+        let mut way = vec![self.names[start].clone()];
+        let mut at = last;
+        while at != start {
+            way.push(self.names[at].clone());
+            // Every service of the way but the first was reached from another.
+            let Some(from) = came_from[at] else { break };
+            at = from;
+        }
+        way.push(self.names[start].clone());
+        way.reverse();
+        Cycle(way)
+    }
+}

@@ -1,0 +1,191 @@
+//! The written forms of durations and sizes, read and printed as the reference does (Go's rules).
+
+/// Nanoseconds of each unit of a duration, with the two that Compose adds to Go's (`d`, `w`).
+const DURATION_UNITS: &[(&str, i64)] = &[
+    ("ns", 1),
+    ("us", 1_000),
+    ("µs", 1_000),
+    ("μs", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+    ("d", 86_400_000_000_000),
+    ("w", 604_800_000_000_000),
+];
+
+/// Reads a duration such as `1m30s`, `1.5h`, `-2s`, `1d12h` or `0`, in nanoseconds.
+///
+/// # Errors
+/// Says what is expected when the text is no duration or exceeds about 292 years.
+pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
+    let invalid = || format!("invalid duration `{text}`: expected numbers with units, such as `1m30s`");
+    let (negative, mut rest) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    if rest == "0" {
+        return Ok(0);
+    }
+    if rest.is_empty() {
+        return Err(invalid());
+    }
+    let mut total: i64 = 0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(|| {
+            format!("invalid duration `{text}`: the unit is missing, as in `{text}s`")
+        })?;
+        let (number, tail) = rest.split_at(digits);
+        let end = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(end);
+        let nanos = DURATION_UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(|| {
+            format!("invalid duration `{text}`: unknown unit `{unit}`; units are ns, us, ms, s, m, h, d and w")
+        })?;
+        let part = scaled(number, nanos.1).ok_or_else(invalid)?;
+        total = total.checked_add(part).ok_or_else(invalid)?;
+        rest = tail;
+    }
+    Ok(if negative { -total } else { total })
+}
+
+/// `number * unit`, exact in the whole part and rounded down in the fraction.
+fn scaled(number: &str, unit: i64) -> Option<i64> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
+        return None;
+    }
+    let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let mut total = i128::from(whole) * i128::from(unit);
+    let mut weight = i128::from(unit);
+    let mut part = 0_i128;
+    // Eighteen digits are more than any unit can resolve.
+    let mut divisor = 1_i128;
+    for digit in fraction.chars().take(18) {
+        divisor *= 10;
+        part = part * 10 + i128::from(digit.to_digit(10)?);
+    }
+    weight *= part;
+    total += weight / divisor;
+    i64::try_from(total).ok()
+}
+
+/// Prints nanoseconds as Go does: `1m30s`, `2h0m0s`, `1.5s`, `100ms`, `0s`.
+pub(crate) fn format_duration(nanos: i64) -> String {
+    let sign = if nanos < 0 { "-" } else { "" };
+    let value = nanos.unsigned_abs();
+    if value == 0 {
+        return "0s".to_owned();
+    }
+    if value < 1_000_000_000 {
+        let (unit, name) = match value {
+            0..1_000 => (1, "ns"),
+            1_000..1_000_000 => (1_000, "µs"),
+            _ => (1_000_000, "ms"),
+        };
+        return format!("{sign}{}{name}", decimal(value, unit));
+    }
+    let seconds = decimal(value % 60_000_000_000, 1_000_000_000);
+    let minutes = value / 60_000_000_000;
+    match (minutes / 60, minutes % 60) {
+        (0, 0) => format!("{sign}{seconds}s"),
+        (0, minutes) => format!("{sign}{minutes}m{seconds}s"),
+        (hours, minutes) => format!("{sign}{hours}h{minutes}m{seconds}s"),
+    }
+}
+
+/// `value / unit` with as many decimals as needed; `unit` is a power of ten.
+fn decimal(value: u64, unit: u64) -> String {
+    let (whole, fraction) = (value / unit, value % unit);
+    if fraction == 0 {
+        return whole.to_string();
+    }
+    let width = unit.ilog10() as usize;
+    let digits = format!("{fraction:0width$}");
+    format!("{whole}.{}", digits.trim_end_matches('0'))
+}
+
+/// Reads a size such as `512m`, `1.5 GiB` or `1024`, in bytes. `k`, `kb` and `kib` all count in 1024s.
+///
+/// # Errors
+/// Says what is expected when the text is no size.
+#[expect(clippy::cast_possible_truncation, reason = "a float beyond the range saturates, as wished")]
+pub(crate) fn parse_bytes(text: &str) -> Result<i64, String> {
+    let invalid =
+        || format!("invalid size `{text}`: expected a number with an optional unit b, k, m, g, t or p");
+    let end = text.rfind(|c: char| c.is_ascii_digit() || c == '.' || c == ' ').ok_or_else(invalid)?;
+    let (number, suffix) = text.split_at(end + 1);
+    let number = number.strip_suffix(' ').unwrap_or(number);
+    if suffix.is_empty()
+        && let Ok(exact) = number.parse::<i64>()
+    {
+        // Exact beyond 2^53; -1 is how "no limit" is printed.
+        return if exact >= -1 { Ok(exact) } else { Err(invalid()) };
+    }
+    let size: f64 = number.parse().map_err(|_| invalid())?;
+    if size.is_nan() || size < 0.0 {
+        return Err(invalid());
+    }
+    let suffix = suffix.to_ascii_lowercase();
+    let power = match suffix.as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 1,
+        "m" | "mb" | "mib" => 2,
+        "g" | "gb" | "gib" => 3,
+        "t" | "tb" | "tib" => 4,
+        "p" | "pb" | "pib" => 5,
+        _ => return Err(invalid()),
+    };
+    Ok((size * 1024_f64.powi(power)) as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_and_printed_as_go_does() {
+        for (text, printed) in [
+            ("10s", "10s"),
+            ("90s", "1m30s"),
+            ("1d12h", "36h0m0s"),
+            ("1w", "168h0m0s"),
+            ("1.5s", "1.5s"),
+            (".5s", "500ms"),
+            ("1h1ms", "1h0m0.001s"),
+            ("1500us", "1.5ms"),
+            ("7ns", "7ns"),
+            ("-3s", "-3s"),
+            ("+3s", "3s"),
+            ("0", "0s"),
+            ("0s", "0s"),
+        ] {
+            assert_eq!(parse_duration(text).map(format_duration).as_deref(), Ok(printed), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_duration_is_refused() {
+        for text in ["", "10", "s", "1x", "1 s", "-", "1.2.3s", ".s", "9999999999h", "some text"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_count_in_1024s_whatever_the_spelling() {
+        for (text, bytes) in [
+            ("1k", 1024),
+            ("1kb", 1024),
+            ("1KiB", 1024),
+            ("1.5g", 1_610_612_736),
+            ("64 MB", 67_108_864),
+            ("10b", 10),
+            ("7", 7),
+            ("0.5k", 512),
+        ] {
+            assert_eq!(parse_bytes(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "m", "1Mi", "1x", "-5m", "1bb", "some text", "1 2 m"] {
+            assert!(parse_bytes(text).is_err(), "{text}");
+        }
+    }
+}
