@@ -1,0 +1,54 @@
+//! Every limit on what images may demand of this machine, in one place.
+
+use std::time::Duration;
+
+/// One manifest or index, in bytes; registries refuse larger ones as well.
+pub const MANIFEST_BYTES: u64 = 4 << 20;
+/// One image configuration, in bytes.
+pub const CONFIG_BYTES: u64 = 8 << 20;
+/// Layers of one image. The kernel mounts at most 500; Docker builds at most 127.
+pub const LAYERS: usize = 256;
+/// Entries of an index.
+pub const INDEX_ENTRIES: usize = 1024;
+/// One compressed layer, in bytes.
+pub const BLOB_BYTES: u64 = 64 << 30;
+/// Files of one layer together, in bytes, holes included.
+pub const LAYER_BYTES: u64 = 128 << 30;
+/// Entries of one layer's archive.
+pub const LAYER_ENTRIES: u64 = 4_000_000;
+/// A layer may be this many times larger than its compressed form ...
+pub const LAYER_RATIO: u64 = 250;
+/// ... once it is larger than this, in bytes: small files of zeros are common.
+pub const LAYER_RATIO_FROM: u64 = 256 << 20;
+/// Headers of one archive entry (long names, attributes, sparse maps), in bytes.
+pub const ENTRY_HEADER_BYTES: u64 = 1 << 20;
+/// Length of a path in a layer, in bytes: the kernel's PATH_MAX.
+pub const PATH_BYTES: usize = 4096;
+/// Folders that lie in each other.
+pub const PATH_DEPTH: usize = 255;
+/// Extended attributes of one file together, in bytes.
+pub const XATTR_BYTES: usize = 64 << 10;
+/// Refused entries that an error names; the rest is counted.
+pub const REFUSALS_SHOWN: usize = 20;
+/// Entries of an image archive (`docker save`), which has a few per layer.
+pub const ARCHIVE_ENTRIES: usize = 10_000;
+/// Docker's configuration file with credentials, in bytes.
+pub const DOCKER_CONFIG_BYTES: u64 = 1 << 20;
+/// The store's own index of images, in bytes.
+pub const INDEX_FILE_BYTES: u64 = 64 << 20;
+/// A reference, in bytes.
+pub const REFERENCE_BYTES: usize = 1024;
+
+/// A registry must take a connection within this time.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A registry must send something within this time.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// Answering one small question (manifest, token) may take this long in all.
+pub const QUESTION_TIMEOUT: Duration = Duration::from_secs(60);
+/// Attempts that bring nothing new, before a pull is given up.
+pub const PULL_ATTEMPTS: u32 = 5;
+/// The first pause between attempts; it doubles up to [`PULL_DELAY_MAX`].
+pub const PULL_DELAY: Duration = Duration::from_millis(200);
+pub const PULL_DELAY_MAX: Duration = Duration::from_secs(5);
+/// Layers of one image that are fetched at once.
+pub const PULL_PARALLEL: usize = 3;

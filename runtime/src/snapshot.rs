@@ -1,0 +1,315 @@
+//! Root filesystems: an image's layers, one small layer of orc's own, and a writable layer, by overlayfs.
+//!
+//! The engine only makes folders ([`Snapshots::prepare`]). Mounting ([`mount`]) is done by a container's shim
+//! in its own mount namespace, so that neither an engine that dies nor one that restarts leaves mounts behind.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
+    fsconfig_set_string, fsmount, fsopen, move_mount,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::image::{Error, Image, Result};
+
+/// Everything [`mount`] needs to know; plain data, so that it can be handed to another process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverlayMount {
+    /// From the top to the bottom, as overlayfs counts.
+    pub lower: Vec<PathBuf>,
+    /// What the container writes.
+    pub upper: PathBuf,
+    /// The kernel's own scratch folder, on the same filesystem as `upper`.
+    pub work: PathBuf,
+}
+
+/// The writable layers of all containers of one engine, in `<data_dir>/snapshots/<container>/`:
+/// `upper` and `work` for the kernel, `base` for orc's own mountpoints, `layers` to say what is in use.
+#[derive(Clone, Debug)]
+pub struct Snapshots {
+    dir: PathBuf,
+}
+
+/// What engines put into every container, and which must therefore exist even in a read-only root.
+/// Docker does the same.
+const BASE_FOLDERS: [&str; 4] = ["dev", "etc", "proc", "sys"];
+const BASE_FILES: [&str; 3] = ["etc/hosts", "etc/hostname", "etc/resolv.conf"];
+const MTAB: (&str, &str) = ("etc/mtab", "/proc/mounts");
+
+impl Snapshots {
+    /// # Errors
+    /// When `<data_dir>/snapshots` cannot be made.
+    pub fn open(data_dir: &Path) -> Result<Snapshots> {
+        let dir = data_dir.join("snapshots");
+        fs::create_dir_all(&dir).map_err(Error::file("cannot create", &dir))?;
+        fs::set_permissions(&dir, Permissions::from_mode(0o700))
+            .map_err(Error::file("cannot protect", &dir))?;
+        Ok(Snapshots { dir })
+    }
+
+    /// Makes the folders for a container, or finds those it already has: a restarted container keeps what it
+    /// wrote. The image's layers stay in the store as long as the snapshot exists.
+    ///
+    /// # Errors
+    /// When a folder cannot be made; what was made is found by the next call or by [`Snapshots::remove`].
+    pub fn prepare(&self, image: &Image, container: &str) -> Result<OverlayMount> {
+        let dir = self.of(container)?;
+        let (upper, work, base) = (dir.join("upper"), dir.join("work"), dir.join("base"));
+        let marker = dir.join(LAYERS_FILE);
+        let paths: Vec<&Path> = image.layers.iter().rev().map(PathBuf::as_path).collect();
+        if !marker.exists() {
+            for folder in [&dir, &upper, &work, &base] {
+                make_dir(folder)?;
+            }
+            // A container's root folder must be passable for every user of the image.
+            set_mode(&upper, 0o755)?;
+            set_mode(&base, 0o755)?;
+            make_base(&base, &paths)?;
+            let text = image.layers.iter().filter_map(|p| layer_name(p)).collect::<Vec<_>>().join("\n");
+            // Written last: a snapshot without it is started over.
+            write_new(&marker, &text)?;
+        }
+        let mut lower = vec![base];
+        lower.extend(image.layers.iter().rev().cloned());
+        Ok(OverlayMount { lower, upper, work })
+    }
+
+    /// Removes what a container wrote. A snapshot that does not exist is fine.
+    ///
+    /// # Errors
+    /// When a file cannot be removed, for example because it is still mounted.
+    pub fn remove(&self, container: &str) -> Result<()> {
+        let dir = self.of(container)?;
+        match fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::File { doing: "cannot remove", path: dir, source: error })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The containers that have a snapshot, sorted.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn list(&self) -> Result<Vec<String>> {
+        list_names(&self.dir)
+    }
+
+    fn of(&self, container: &str) -> Result<PathBuf> {
+        let good = !container.is_empty()
+            && !container.starts_with('.')
+            && container.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+        if !good {
+            return Err(Error::malformed(format!("container id `{container}`"), "not usable as a file name"));
+        }
+        Ok(self.dir.join(container))
+    }
+}
+
+/// Which layers a snapshot rests on, one folder name per line.
+const LAYERS_FILE: &str = "layers";
+
+/// Names of the layer folders that some snapshot below `data_dir` needs, and by which container.
+pub(crate) fn layers_in_use(data_dir: &Path) -> Result<Vec<(String, String)>> {
+    let dir = data_dir.join("snapshots");
+    let mut used = Vec::new();
+    for container in list_names(&dir)? {
+        let file = dir.join(&container).join(LAYERS_FILE);
+        match fs::read_to_string(&file) {
+            Ok(text) => used.extend(text.lines().map(|layer| (layer.to_owned(), container.clone()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::file("cannot read", &file)(error)),
+        }
+    }
+    Ok(used)
+}
+
+fn list_names(dir: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::file("cannot list", dir)(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(Error::file("cannot list", dir))?.file_name();
+        names.extend(name.to_str().map(str::to_owned));
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn layer_name(path: &Path) -> Option<&str> {
+    path.file_name().and_then(OsStr::to_str)
+}
+
+/// The small layer of orc's own: what the image lacks of the places that engines mount over.
+///
+/// A place that is a symbolic link in the image (`resolv.conf` to somewhere in `/run`) becomes a plain file, so
+/// that what is mounted there is seen there.
+fn make_base(base: &Path, lower: &[&Path]) -> Result<()> {
+    for folder in BASE_FOLDERS {
+        let made = base.join(folder);
+        match kind_in(lower, folder) {
+            // Only /etc is needed in any case: it holds the files below. It must look like the image's own.
+            Some(_) if folder != "etc" => continue,
+            found => {
+                make_dir(&made)?;
+                copy_owner_and_mode(found.as_ref().filter(|m| m.is_dir()), &made)?;
+            }
+        }
+    }
+    for file in BASE_FILES {
+        if kind_in(lower, file).is_none_or(|found| !found.is_file()) {
+            write_new(&base.join(file), "")?;
+            set_mode(&base.join(file), 0o644)?;
+        }
+    }
+    if kind_in(lower, MTAB.0).is_none() {
+        let path = base.join(MTAB.0);
+        match symlink(MTAB.1, &path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(Error::file("cannot create", &path)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What the highest layer that knows `path` has there; `None` if no layer has it, or one has deleted it.
+fn kind_in(lower: &[&Path], path: &str) -> Option<fs::Metadata> {
+    for layer in lower {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let Ok(root) = rustix::fs::open(*layer, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) else {
+            continue;
+        };
+        let Ok(found) = rustix::fs::openat2(&root, path, flags, Mode::empty(), inside) else { continue };
+        let metadata = File::from(found).metadata().ok()?;
+        return (!is_whiteout(&metadata)).then_some(metadata);
+    }
+    None
+}
+
+/// overlayfs marks a deleted name with a character device 0:0.
+pub(crate) fn is_whiteout(metadata: &fs::Metadata) -> bool {
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    metadata.file_type().is_char_device() && metadata.rdev() == 0
+}
+
+fn copy_owner_and_mode(from: Option<&fs::Metadata>, to: &Path) -> Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let (uid, gid, mode) = from.map_or((0, 0, 0o755), |m| (m.uid(), m.gid(), m.mode() & 0o7777));
+    std::os::unix::fs::chown(to, Some(uid), Some(gid))
+        .map_err(Error::file("cannot change the owner of", to))?;
+    set_mode(to, mode)
+}
+
+fn make_dir(path: &Path) -> Result<()> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(Error::file("cannot create", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn write_new(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).map_err(Error::file("cannot write", path))
+}
+
+fn set_mode(path: &Path, mode: u32) -> Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(mode))
+        .map_err(Error::file("cannot set the mode of", path))
+}
+
+/// Mounts a root filesystem at `target`. Meant for a process with a mount namespace of its own; needs
+/// `CAP_SYS_ADMIN` and a mounted `/proc`.
+///
+/// Layers are named by descriptor (`/proc/self/fd/N`), so that neither long data folders nor many layers meet
+/// the limits of mount options: 256 bytes per value of fsconfig(2), one page for all of them in mount(2).
+///
+/// # Errors
+/// When a folder is missing or the kernel refuses the mount.
+pub fn mount(overlay: &OverlayMount, target: &Path) -> Result<()> {
+    let folders = Folders::open(overlay)?;
+    match mount_new(&folders, target) {
+        // No `lowerdir+` before Linux 6.5, no fsopen before 5.2.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => mount_old(&folders, target),
+        other => other,
+    }
+    .map_err(Error::file("cannot mount the root filesystem at", target))
+}
+
+/// Unmounts what [`mount`] mounted, at once for new users and later for those who still hold files open.
+///
+/// # Errors
+/// When nothing is mounted at `target`.
+pub fn unmount(target: &Path) -> Result<()> {
+    rustix::mount::unmount(target, UnmountFlags::DETACH).map_err(Error::file("cannot unmount", target))
+}
+
+struct Folders {
+    lower: Vec<OwnedFd>,
+    upper: OwnedFd,
+    work: OwnedFd,
+}
+
+impl Folders {
+    fn open(overlay: &OverlayMount) -> Result<Folders> {
+        let open = |path: &PathBuf| {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            rustix::fs::open(path, flags, Mode::empty()).map_err(Error::file("cannot open", path))
+        };
+        Ok(Folders {
+            lower: overlay.lower.iter().map(open).collect::<Result<_>>()?,
+            upper: open(&overlay.upper)?,
+            work: open(&overlay.work)?,
+        })
+    }
+}
+
+fn by_descriptor(fd: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", fd.as_raw_fd())
+}
+
+fn mount_new(folders: &Folders, target: &Path) -> rustix::io::Result<()> {
+    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(&context, "source", "orc")?;
+    for lower in &folders.lower {
+        fsconfig_set_string(&context, "lowerdir+", by_descriptor(lower))?;
+    }
+    fsconfig_set_string(&context, "upperdir", by_descriptor(&folders.upper))?;
+    fsconfig_set_string(&context, "workdir", by_descriptor(&folders.work))?;
+    fsconfig_create(&context)?;
+    let mounted = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
+    move_mount(&mounted, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+fn mount_old(folders: &Folders, target: &Path) -> rustix::io::Result<()> {
+    let lower: Vec<String> = folders.lower.iter().map(by_descriptor).collect();
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        lower.join(":"),
+        by_descriptor(&folders.upper),
+        by_descriptor(&folders.work)
+    );
+    let options = std::ffi::CString::new(options).map_err(|_| rustix::io::Errno::INVAL)?;
+    rustix::mount::mount(
+        "orc",
+        target.as_os_str().as_bytes(),
+        "overlay",
+        MountFlags::empty(),
+        Some(options.as_c_str()),
+    )
+}
