@@ -8,8 +8,12 @@
 //!
 //! This is also the format of the log and of snapshots on disk (serde, [`FORMAT_VERSION`]).
 
+mod apply;
 mod change;
+mod from_project;
+mod hash;
 mod id;
+mod index;
 mod node;
 mod stack;
 mod state;
@@ -18,6 +22,7 @@ mod time;
 pub mod view;
 
 pub use change::{Change, ChangeKind, Event, Forgotten, PutStack, Refusal, RunAction};
+pub use from_project::{FileDigests, SpecError};
 pub use id::{NetworkName, NodeId, ServiceKey, StackName, TaskId, Version, VolumeName};
 pub use node::{Ended, Endpoint, Network, Node, NodeDescription, NodeState, Volume};
 pub use stack::{

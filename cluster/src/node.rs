@@ -1,6 +1,6 @@
 //! What runs tasks (nodes), and what tasks share (networks, volumes).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -70,6 +70,8 @@ pub struct Network {
     pub subnet6: Option<Ipv6Net>,
     /// Its IPv6 gateway.
     pub gateway6: Option<Ipv6Addr>,
+    /// The nodes that may have a bridge of it: they were given a task in it, and did not yet say that it ended.
+    pub nodes: BTreeSet<NodeId>,
     /// It disappears when no task uses it any more and every agent has taken its bridge away.
     pub removing: bool,
     /// The last change that touched it.

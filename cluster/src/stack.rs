@@ -91,6 +91,10 @@ pub struct VolumeSpec {
 pub struct Stack {
     /// Its services, one-offs and not yet removed orphans included.
     pub services: BTreeMap<String, Service>,
+    /// The networks wished for, by their key in the file.
+    pub networks: BTreeMap<String, NetworkSpec>,
+    /// The named volumes wished for, by their key in the file.
+    pub volumes: BTreeMap<String, VolumeSpec>,
     /// `orc down` was said: it disappears when nothing of it is left.
     pub removing: bool,
     /// The last change of the user that touched it.
@@ -115,10 +119,16 @@ pub struct Service {
     /// Its virtual address in each network, for `endpoint_mode: vip`.
     pub vips: BTreeMap<NetworkName, IpAddr>,
     /// The host ports behind the `ports` of the spec that leave the choice to the engine:
-    /// (index in `spec.compose.ports`, slot or 0 for all) to port.
+    /// `INDEX/SLOT` (index in `spec.compose.ports`; slot 0 stands for all) to port.
     pub host_ports: BTreeMap<String, u16>,
     /// The service was taken out of the file, or the stack is going: it disappears with its last task.
     pub removing: bool,
+    /// How tasks that are replaced or removed are stopped.
+    pub how: StopHow,
+    /// The file does not name it any more, and nobody asked to remove such services.
+    pub orphan: bool,
+    /// When the user last changed it.
+    pub changed_at: Timestamp,
     /// The last change that touched it.
     pub version: Version,
 }
@@ -131,6 +141,8 @@ pub enum Run {
     Started,
     /// `orc stop` or `orc kill` was said: containers are kept, stopped.
     Stopped(StopHow),
+    /// `orc rm` was said: there are no containers until the next `orc up`.
+    Absent,
 }
 
 /// What a slot owns over the lives of its tasks.

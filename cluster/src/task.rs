@@ -32,6 +32,8 @@ pub struct Task {
     /// Which start of the container is wished for. The agent starts the container once for each
     /// generation it has not started yet: `orc restart` and an `orc up` on a finished container raise it.
     pub generation: u64,
+    /// How a container that still runs is stopped when a new generation begins.
+    pub restart_how: StopHow,
     /// What the agent last said of it.
     pub status: TaskStatus,
     /// When the manager made it.
@@ -211,5 +213,12 @@ impl Task {
     pub fn finished(&self) -> Option<&Exit> {
         let container = self.container().filter(|c| c.generation >= self.generation)?;
         (container.state == ContainerState::Exited).then_some(container.exit.as_ref()).flatten()
+    }
+}
+
+impl ContainerStatus {
+    /// There is a living process: it runs, is frozen, or is being stopped.
+    pub fn is_alive(&self) -> bool {
+        matches!(self.state, ContainerState::Running | ContainerState::Paused | ContainerState::Stopping)
     }
 }

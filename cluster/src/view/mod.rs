@@ -1,5 +1,9 @@
 //! What one reader may see of the state: a node its assignments, a person a stack.
 
+mod assignments;
+mod ports;
+mod stack;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -9,6 +13,9 @@ use crate::{
     Addresses, Network, NetworkName, NodeId, ServiceKey, StackName, Task, TaskId, Timestamp, Version, Volume,
     VolumeName,
 };
+
+pub use assignments::WrongVersion;
+pub use ports::{PortChoice, host_port_key, host_port_range, port_choice};
 
 /// All that a node has to do and to know. Sent whole when a session opens, as [`AssignmentsDelta`] after that.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -117,8 +124,12 @@ pub struct ServiceView {
     pub removing: bool,
     /// Its published ports as they really are.
     pub ports: Vec<PublishedPort>,
+    /// The file does not name it any more.
+    pub orphan: bool,
     /// Its tasks, by id.
     pub tasks: BTreeMap<TaskId, TaskView>,
+    /// The slots that wait for a task, with the reason.
+    pub pending: BTreeMap<u32, Wait>,
 }
 
 /// A task as a person sees it.
@@ -143,4 +154,45 @@ pub struct Wait {
     pub hopeless: bool,
     /// Since when.
     pub since: Timestamp,
+}
+
+/// Something that waits: a task, or a slot that has no task yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blocked {
+    /// The service.
+    pub service: ServiceKey,
+    /// The slot.
+    pub slot: u32,
+    /// Its task, if there is one.
+    pub task: Option<TaskId>,
+    /// Why.
+    pub wait: Wait,
+}
+
+/// All that waits, as the scheduler's last looks at each service said. Kept by the leader, not agreed on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Waits(BTreeMap<ServiceKey, Vec<Blocked>>);
+
+impl Waits {
+    /// Takes over what a decision said of the services it looked at (an empty list: nothing of it waits).
+    /// Returns the services for which that is news.
+    pub fn absorb(&mut self, looked_at: BTreeMap<ServiceKey, Vec<Blocked>>) -> BTreeSet<ServiceKey> {
+        let mut news = BTreeSet::new();
+        for (service, blocked) in looked_at {
+            let before = if blocked.is_empty() {
+                self.0.remove(&service)
+            } else {
+                self.0.insert(service.clone(), blocked.clone())
+            };
+            if before.unwrap_or_default() != blocked {
+                news.insert(service);
+            }
+        }
+        news
+    }
+
+    /// What waits of one service.
+    pub fn of(&self, service: &ServiceKey) -> &[Blocked] {
+        self.0.get(service).map_or(&[], Vec::as_slice)
+    }
 }

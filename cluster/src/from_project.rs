@@ -1,0 +1,204 @@
+//! The one place where Compose becomes orc: from a resolved project to a wish.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use compose_spec::{FileReference, MountKind, Project};
+
+use crate::hash::mix;
+use crate::{
+    Attachment, FileMount, NetworkName, NetworkSpec, ServiceSpec, StackName, StackSpec, VolumeName, VolumeSpec,
+};
+
+/// The network of services that name none.
+const DEFAULT_NETWORK: &str = "default";
+/// The permission bits of secrets and configs that ask for none.
+const DEFAULT_FILE_MODE: u32 = 0o444;
+
+/// The contents of a project's secrets and configs, as SHA-256 in hexadecimal, by their key in the file.
+/// Whoever loads the project reads and stores them first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileDigests {
+    /// Of secrets.
+    pub secrets: BTreeMap<String, String>,
+    /// Of configs.
+    pub configs: BTreeMap<String, String>,
+}
+
+/// Why a project is no wish that can be stated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("service `{service}`: {problem}")]
+pub struct SpecError {
+    /// The service.
+    pub service: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl StackSpec {
+    /// The wish that a project states. Full names are those of docker compose: `name:` where given, else
+    /// `PROJECT_KEY`. Networks and volumes that no service uses are left out, as docker compose does.
+    ///
+    /// # Errors
+    /// A reference leads nowhere, or a value does not say what it should; `compose_spec::load` has already
+    /// refused what it can know.
+    pub fn from_project(project: &Project, files: &FileDigests) -> Result<Self, SpecError> {
+        let names = Names { project };
+        let mut services = BTreeMap::new();
+        for (name, service) in &project.services {
+            let spec = service_spec(&names, name, service, files)
+                .map_err(|problem| SpecError { service: name.clone(), problem })?;
+            services.insert(name.clone(), Arc::new(spec));
+        }
+        let used_networks: BTreeSet<&NetworkName> = services.values().flat_map(|s| s.networks.keys()).collect();
+        let used_volumes: BTreeSet<&VolumeName> = services.values().flat_map(|s| s.volumes.values()).collect();
+        let networks = names
+            .networks()
+            .filter(|(_, spec)| used_networks.contains(&spec.name))
+            .map(|(key, spec)| (key.to_owned(), spec))
+            .collect();
+        let volumes = names
+            .volumes()
+            .filter(|(_, spec)| used_volumes.contains(&spec.name))
+            .map(|(key, spec)| (key.to_owned(), spec))
+            .collect();
+        Ok(Self { name: StackName(project.name.clone()), services, networks, volumes })
+    }
+}
+
+impl ServiceSpec {
+    /// How many slots the file asks for: `scale`, else `deploy.replicas`, else one.
+    #[must_use]
+    pub fn replicas(&self) -> u32 {
+        let deploy = self.compose.deploy.as_ref().and_then(|deploy| deploy.replicas);
+        self.compose.scale.or(deploy).unwrap_or(1)
+    }
+}
+
+/// Full names of what a project defines.
+struct Names<'a> {
+    project: &'a Project,
+}
+
+impl Names<'_> {
+    fn full(&self, name: Option<&String>, key: &str) -> String {
+        name.cloned().unwrap_or_else(|| format!("{}_{key}", self.project.name))
+    }
+
+    fn network(&self, key: &str) -> Option<NetworkSpec> {
+        let compose = match self.project.networks.get(key) {
+            Some(network) => network.clone(),
+            None if key == DEFAULT_NETWORK => compose_spec::Network::default(),
+            None => return None,
+        };
+        Some(NetworkSpec { name: NetworkName(self.full(compose.name.as_ref(), key)), compose })
+    }
+
+    fn networks(&self) -> impl Iterator<Item = (&str, NetworkSpec)> {
+        let keys: BTreeSet<&str> =
+            self.project.networks.keys().map(String::as_str).chain([DEFAULT_NETWORK]).collect();
+        keys.into_iter().filter_map(|key| Some((key, self.network(key)?)))
+    }
+
+    fn volume(&self, key: &str) -> Option<VolumeSpec> {
+        let compose = self.project.volumes.get(key)?.clone();
+        Some(VolumeSpec { name: VolumeName(self.full(compose.name.as_ref(), key)), compose })
+    }
+
+    fn volumes(&self) -> impl Iterator<Item = (&str, VolumeSpec)> {
+        self.project.volumes.keys().filter_map(|key| Some((key.as_str(), self.volume(key)?)))
+    }
+}
+
+fn service_spec(
+    names: &Names<'_>,
+    name: &str,
+    service: &compose_spec::Service,
+    files: &FileDigests,
+) -> Result<ServiceSpec, String> {
+    let networks = attachments(names, service)?;
+    let mut volumes = BTreeMap::new();
+    for mount in service.volumes.iter().filter(|mount| mount.kind == MountKind::Volume) {
+        if let Some(key) = &mount.source {
+            let spec = names.volume(key).ok_or_else(|| format!("volume `{key}` is not defined"))?;
+            volumes.insert(key.clone(), spec.name);
+        }
+    }
+    let mut mounts = Vec::new();
+    for reference in &service.secrets {
+        mounts.push(file_mount("secret", reference, &files.secrets, "/run/secrets/")?);
+    }
+    for reference in &service.configs {
+        mounts.push(file_mount("config", reference, &files.configs, "/")?);
+    }
+    let mut hash = names.project.service_hash(name).unwrap_or_default();
+    for mount in &mounts {
+        hash = mix(&hash, &[&mount.target, &mount.digest]);
+    }
+    // Containers of a network that is defined otherwise now need new interfaces.
+    for spec in names.networks().map(|(_, spec)| spec).filter(|spec| networks.contains_key(&spec.name)) {
+        if spec.compose != (compose_spec::Network { name: spec.compose.name.clone(), ..Default::default() }) {
+            hash = mix(&hash, &[&spec.name.0, &serde_json::to_string(&spec.compose).unwrap_or_default()]);
+        }
+    }
+    Ok(ServiceSpec { compose: service.clone(), networks, files: mounts, volumes, hash, one_off: false })
+}
+
+/// The networks of a service: those it names, else the default one; none when `network_mode` says how its
+/// containers are connected.
+fn attachments(
+    names: &Names<'_>,
+    service: &compose_spec::Service,
+) -> Result<BTreeMap<NetworkName, Attachment>, String> {
+    if service.network_mode.is_some() {
+        return Ok(BTreeMap::new());
+    }
+    let default = BTreeMap::from([(DEFAULT_NETWORK.to_owned(), None)]);
+    let wished = if service.networks.is_empty() { &default } else { &service.networks };
+    let mut attachments = BTreeMap::new();
+    for (key, place) in wished {
+        let spec = names.network(key).ok_or_else(|| format!("network `{key}` is not defined"))?;
+        let place = place.clone().unwrap_or_default();
+        attachments.insert(
+            spec.name,
+            Attachment {
+                aliases: place.aliases.iter().cloned().collect(),
+                ipv4: address(place.ipv4_address.as_deref())?,
+                ipv6: address(place.ipv6_address.as_deref())?,
+                priority: place.priority.unwrap_or(0),
+            },
+        );
+    }
+    Ok(attachments)
+}
+
+fn address(text: Option<&str>) -> Result<Option<IpAddr>, String> {
+    text.map(|text| text.parse().map_err(|_| format!("`{text}` is no IP address"))).transpose()
+}
+
+fn file_mount(
+    what: &str,
+    reference: &FileReference,
+    digests: &BTreeMap<String, String>,
+    folder: &str,
+) -> Result<FileMount, String> {
+    let source = &reference.source;
+    let digest = digests.get(source).ok_or_else(|| format!("the content of {what} `{source}` is not known"))?;
+    let target = reference.target.as_deref().unwrap_or(source);
+    let number = |text: &Option<String>, of: &str| match text.as_deref() {
+        None | Some("") => Ok(0),
+        Some(text) => text.parse().map_err(|_| format!("{what} `{source}`: {of} `{text}` is no number")),
+    };
+    Ok(FileMount {
+        target: if target.starts_with('/') { target.to_owned() } else { format!("{folder}{target}") },
+        digest: digest.clone(),
+        uid: number(&reference.uid, "uid")?,
+        gid: number(&reference.gid, "gid")?,
+        mode: reference.mode.map_or(DEFAULT_FILE_MODE, |mode| mode.0),
+    })
+}
+
+#[cfg(test)]
+#[path = "from_project_tests.rs"]
+mod tests;
