@@ -21,6 +21,9 @@ mod task;
 mod time;
 pub mod view;
 
+/// The vocabulary of [`ServiceSpec::compose`], for those who read it from here.
+pub use compose_spec;
+
 pub use change::{Change, ChangeKind, Event, Forgotten, PutStack, Refusal, RunAction};
 pub use from_project::{FileDigests, SpecError};
 pub use id::{NetworkName, NodeId, ServiceKey, StackName, TaskId, Version, VolumeName};
