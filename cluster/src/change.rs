@@ -2,6 +2,7 @@
 //! taken, carries the version of what it was decided on, and is refused when that has moved on.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -135,8 +136,11 @@ pub struct PutStack {
     pub spec: StackSpec,
     /// The version of the stack that the user looked at; `None` means whatever there is.
     pub expected: Option<Version>,
-    /// The services named on the command line with what they depend on; empty means all.
+    /// The services named on the command line with what they depend on; empty means all that `spec` holds.
     pub services: Vec<String>,
+    /// `spec` holds only a part of the file: services that it does not name are no orphans.
+    #[serde(default)]
+    pub partial: bool,
     /// `--scale`.
     pub scale: BTreeMap<String, u32>,
     /// `--force-recreate`.
@@ -149,6 +153,25 @@ pub struct PutStack {
     pub no_start: bool,
     /// How replaced tasks are stopped.
     pub how: StopHow,
+}
+
+impl PutStack {
+    /// The plain wish: all of `spec`, whatever there is now, without any flag.
+    #[must_use]
+    pub fn new(spec: StackSpec) -> Self {
+        Self {
+            spec,
+            expected: None,
+            services: Vec::new(),
+            partial: false,
+            scale: BTreeMap::new(),
+            force_recreate: false,
+            no_recreate: false,
+            remove_orphans: false,
+            no_start: false,
+            how: StopHow::default(),
+        }
+    }
 }
 
 /// What `SetRun` wishes.
@@ -232,4 +255,29 @@ pub enum Event {
     Volume(VolumeName),
     /// A node changed.
     Node(NodeId),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stale { object, expected, found } => {
+                write!(f, "{object} has changed meanwhile: this was decided on version {expected}, and it is at {found}")
+            }
+            Self::Unknown { object } => write!(f, "there is no {object}"),
+            Self::Conflict { message, .. } => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl Refusal {
+    /// What could be done about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Conflict { hint, .. } => hint.as_deref(),
+            _ => None,
+        }
+    }
 }

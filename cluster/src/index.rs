@@ -12,6 +12,7 @@ pub(crate) struct Index {
     by_node: BTreeMap<NodeId, BTreeSet<TaskId>>,
     by_network: BTreeMap<NetworkName, BTreeSet<TaskId>>,
     services: BTreeMap<NetworkName, BTreeSet<ServiceKey>>,
+    dependents: BTreeMap<ServiceKey, BTreeSet<ServiceKey>>,
     short: BTreeSet<ServiceKey>,
 }
 
@@ -49,11 +50,18 @@ impl Index {
         for network in service.spec.networks.keys() {
             self.services.entry(network.clone()).or_default().insert(key.clone());
         }
+        for dependency in service.spec.compose.depends_on.keys() {
+            let dependency = ServiceKey::new(&key.stack, dependency);
+            self.dependents.entry(dependency).or_default().insert(key.clone());
+        }
     }
 
     pub(crate) fn remove_service(&mut self, key: &ServiceKey, service: &Service) {
         for network in service.spec.networks.keys() {
             remove(&mut self.services, network, key);
+        }
+        for dependency in service.spec.compose.depends_on.keys() {
+            remove(&mut self.dependents, &ServiceKey::new(&key.stack, dependency), key);
         }
     }
 
@@ -90,6 +98,10 @@ impl Index {
 
     pub(crate) fn services_of_network(&self, network: &NetworkName) -> impl Iterator<Item = &ServiceKey> {
         self.services.get(network).into_iter().flatten()
+    }
+
+    pub(crate) fn dependents_of(&self, service: &ServiceKey) -> impl Iterator<Item = &ServiceKey> {
+        self.dependents.get(service).into_iter().flatten()
     }
 
     pub(crate) fn short(&self) -> impl Iterator<Item = &ServiceKey> {

@@ -14,6 +14,7 @@ mod from_project;
 mod hash;
 mod id;
 mod index;
+pub mod limits;
 mod node;
 mod stack;
 mod state;

@@ -162,3 +162,21 @@ pub struct Addresses {
     /// IPv6, where the network has it.
     pub v6: Option<std::net::Ipv6Addr>,
 }
+
+impl NetworkSpec {
+    /// The subnets that the file asks for.
+    pub fn subnets(&self) -> impl Iterator<Item = &str> {
+        let pools = self.compose.ipam.iter().flat_map(|ipam| &ipam.config);
+        pools.filter_map(|pool| pool.subnet.as_deref())
+    }
+}
+
+impl ServiceSpec {
+    /// Its networks in the order in which they become `eth0`, `eth1`, ...
+    #[must_use]
+    pub fn networks_in_order(&self) -> Vec<(&NetworkName, &Attachment)> {
+        let mut networks: Vec<_> = self.networks.iter().collect();
+        networks.sort_by_key(|(name, attachment)| (std::cmp::Reverse(attachment.priority), (*name).clone()));
+        networks
+    }
+}

@@ -204,14 +204,8 @@ impl State {
     }
 
     /// The services of the same stack whose `depends_on` names this one.
-    pub fn dependents(&self, key: &ServiceKey) -> impl Iterator<Item = (ServiceKey, &Service)> {
-        self.stacks.get(&key.stack).into_iter().flat_map(move |stack| {
-            stack
-                .services
-                .iter()
-                .filter(|(_, service)| service.spec.compose.depends_on.contains_key(&key.service))
-                .map(|(name, service)| (ServiceKey::new(&key.stack, name), service))
-        })
+    pub fn dependents(&self, key: &ServiceKey) -> impl Iterator<Item = (&ServiceKey, &Service)> {
+        self.lookup.dependents_of(key).filter_map(|dependent| Some((dependent, self.service(dependent)?)))
     }
 }
 

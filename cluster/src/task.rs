@@ -196,6 +196,14 @@ impl Task {
         })
     }
 
+    /// Its container runs and is not to be stopped: names lead to it while no task of the service is ready.
+    pub fn is_serving(&self) -> bool {
+        self.desired == Desired::Run
+            && self
+                .container()
+                .is_some_and(|c| matches!(c.state, ContainerState::Running | ContainerState::Paused))
+    }
+
     /// New connections may be sent to it: it runs, is not being stopped, and its health check (if any) is content.
     pub fn is_ready(&self) -> bool {
         self.desired == Desired::Run

@@ -66,7 +66,7 @@ fn task_endpoint(task: &Task) -> TaskEndpoint {
         node: task.node,
         container_name: task.container_name(),
         addresses: task.endpoints.iter().map(|e| (e.network.clone(), e.addresses())).collect(),
-        running: task.container().is_some_and(|c| matches!(c.state, crate::ContainerState::Running | crate::ContainerState::Paused)),
+        running: task.is_serving(),
         ready: task.is_ready(),
     }
 }

@@ -55,13 +55,7 @@ impl Service {
         let mut ports = BTreeSet::new();
         for (entry, port) in self.spec.compose.ports.iter().enumerate() {
             let mut publish = |host_port: u16, slot: Option<u32>| {
-                ports.insert(PublishedPort {
-                    host_ip: port.host_ip.as_deref().and_then(|ip| ip.parse().ok()),
-                    host_port,
-                    protocol: port.protocol.clone().unwrap_or_else(|| "tcp".to_owned()),
-                    target: port.target,
-                    slot,
-                });
+                ports.insert(PublishedPort::of(port, host_port, slot));
             };
             match port_choice(port) {
                 PortChoice::Fixed(host_port) => publish(host_port, None),
@@ -84,6 +78,16 @@ impl Service {
 }
 
 impl PublishedPort {
+    pub(crate) fn of(port: &compose_spec::Port, host_port: u16, slot: Option<u32>) -> Self {
+        Self {
+            host_ip: port.host_ip.as_deref().and_then(|ip| ip.parse().ok()),
+            host_port,
+            protocol: port.protocol.clone().unwrap_or_else(|| "tcp".to_owned()),
+            target: port.target,
+            slot,
+        }
+    }
+
     /// Whether both cannot be bound on one machine: same protocol and port, and addresses that overlap.
     #[must_use]
     pub fn collides_with(&self, other: &PublishedPort) -> bool {

@@ -1,0 +1,169 @@
+//! `orc down`, `start`, `stop`, `restart`, `kill`, `rm` and `scale`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::apply::{Step, conflict, conflict_with_hint};
+use crate::{Refusal, Run, RunAction, Service, ServiceKey, StackName, StopHow, VolumeName};
+
+impl Step<'_> {
+    pub(super) fn remove_stack(
+        &mut self,
+        name: &StackName,
+        volumes: bool,
+        how: &StopHow,
+    ) -> Result<(), Refusal> {
+        let doomed: Vec<VolumeName> = self
+            .state
+            .volumes
+            .iter()
+            .filter(|(_, volume)| volumes && volume.stack == *name && !volume.removing)
+            .map(|(name, _)| name.clone())
+            .collect();
+        match self.state.stacks.get_mut(name) {
+            None if doomed.is_empty() => return Err(Refusal::Unknown { object: format!("stack `{name}`") }),
+            None => {}
+            Some(stack) => {
+                let first = !std::mem::replace(&mut stack.removing, true);
+                if first {
+                    stack.version = self.version;
+                    self.touch_stack(name);
+                }
+                self.remove_services(name, how);
+                self.remove_networks(name);
+            }
+        }
+        for name in doomed {
+            if let Some(volume) = self.state.volumes.get_mut(&name) {
+                volume.removing = true;
+                volume.version = self.version;
+            }
+            self.touch_volume(&name);
+        }
+        Ok(())
+    }
+
+    fn remove_services(&mut self, name: &StackName, how: &StopHow) {
+        let Some(stack) = self.state.stacks.get(name) else { return };
+        let staying: Vec<(ServiceKey, Service)> = stack
+            .services
+            .iter()
+            .filter(|(_, service)| !service.removing)
+            .map(|(service, value)| (ServiceKey::new(name, service), value.clone()))
+            .collect();
+        for (key, service) in staying {
+            self.store_service(&key, Service { removing: true, how: how.clone(), ..service });
+        }
+    }
+
+    fn remove_networks(&mut self, name: &StackName) {
+        let mut turned = Vec::new();
+        for (network, value) in &mut self.state.networks {
+            if value.stack == *name && !value.removing {
+                value.removing = true;
+                value.version = self.version;
+                turned.push(network.clone());
+            }
+        }
+        for network in turned {
+            self.touch_network(&network);
+        }
+    }
+
+    pub(super) fn set_run(&mut self, services: &[ServiceKey], action: &RunAction) -> Result<(), Refusal> {
+        for key in services {
+            let service = self.existing(key)?;
+            if service.run == Run::Absent && matches!(action, RunAction::Start | RunAction::Restart(_)) {
+                return Err(conflict_with_hint(
+                    format!("service `{}` has no container to start", key.service),
+                    "`orc up` makes one",
+                ));
+            }
+        }
+        for key in services.iter().collect::<BTreeSet<_>>() {
+            match action {
+                RunAction::Start => {
+                    self.set_service_run(key, Run::Started);
+                    self.start_again(key);
+                }
+                RunAction::Stop(how) => {
+                    if self.state.service(key).is_some_and(|service| service.run != Run::Absent) {
+                        self.set_service_run(key, Run::Stopped(how.clone()));
+                    }
+                }
+                RunAction::Restart(how) => self.restart(key, how),
+                RunAction::Remove(how) => self.remove_stopped(key, how),
+            }
+        }
+        if let RunAction::Restart(how) = action {
+            self.restart_dependents_of(services, how);
+        }
+        Ok(())
+    }
+
+    fn existing(&self, key: &ServiceKey) -> Result<&Service, Refusal> {
+        match self.state.service(key) {
+            None => Err(Refusal::Unknown { object: format!("service `{}` in stack `{}`", key.service, key.stack) }),
+            Some(service) if service.removing => {
+                Err(conflict(format!("service `{}` of stack `{}` is being removed", key.service, key.stack)))
+            }
+            Some(service) => Ok(service),
+        }
+    }
+
+    fn set_service_run(&mut self, key: &ServiceKey, run: Run) {
+        if let Some(service) = self.state.service(key).filter(|service| service.run != run).cloned() {
+            self.store_service(key, Service { run, ..service });
+        }
+    }
+
+    fn restart(&mut self, key: &ServiceKey, how: &StopHow) {
+        self.set_service_run(key, Run::Started);
+        self.change_tasks(key, |task| {
+            task.generation += 1;
+            task.restart_how = how.clone();
+            true
+        });
+    }
+
+    /// `depends_on: {x: {restart: true}}`: what depends so on a restarted service restarts with it.
+    fn restart_dependents_of(&mut self, restarted: &[ServiceKey], how: &StopHow) {
+        let mut again = BTreeSet::new();
+        for dependency in restarted {
+            for (key, service) in self.state.dependents(dependency) {
+                let restart = service.spec.compose.depends_on.get(&dependency.service).is_some_and(|d| d.restart);
+                if restart && !service.removing && service.run == Run::Started && !restarted.contains(key) {
+                    again.insert(key.clone());
+                }
+            }
+        }
+        for key in again {
+            self.restart(&key, how);
+        }
+    }
+
+    /// A one-off goes altogether; another service's containers go when none of them lives.
+    fn remove_stopped(&mut self, key: &ServiceKey, how: &StopHow) {
+        let Some(service) = self.state.service(key).cloned() else { return };
+        let alive = self.state.tasks_of(key).any(|task| {
+            task.container().is_some_and(|c| c.is_alive()) || task.desired == crate::Desired::Run && task.finished().is_none()
+        });
+        if service.spec.one_off {
+            self.store_service(key, Service { removing: true, how: how.clone(), ..service });
+        } else if !alive && service.run != Run::Absent {
+            self.store_service(key, Service { run: Run::Absent, how: how.clone(), ..service });
+        }
+    }
+
+    pub(super) fn scale(&mut self, replicas: &BTreeMap<ServiceKey, u32>) -> Result<(), Refusal> {
+        for (key, replicas) in replicas {
+            let service = self.existing(key)?;
+            super::conflict::check_replicas(key, &service.spec, *replicas)?;
+        }
+        for (key, replicas) in replicas {
+            if let Some(service) = self.state.service(key).filter(|s| s.replicas != *replicas).cloned() {
+                self.store_service(key, Service { replicas: *replicas, ..service });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,308 @@
+//! `orc up`: what a stated wish does to the state.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::apply::{Step, conflict};
+use crate::{
+    NetworkName, PutStack, Refusal, Run, Service, ServiceKey, ServiceSpec, Stack, Task, Volume, VolumeName,
+};
+
+impl Step<'_> {
+    pub(super) fn put_stack(&mut self, put: PutStack) -> Result<(), Refusal> {
+        super::conflict::check_wish(self.state, &put)?;
+        let name = put.spec.name.clone();
+        let is_new = !self.state.stacks.contains_key(&name);
+        let stack = self.state.stacks.entry(name.clone()).or_insert_with(|| Stack {
+            services: Default::default(),
+            networks: Default::default(),
+            volumes: Default::default(),
+            removing: false,
+            version: self.version,
+            created_at: self.at,
+        });
+        let mut changed = is_new || stack.removing;
+        stack.removing = false;
+
+        let mut replaced = Vec::new();
+        for (service, spec) in &put.spec.services {
+            if put.selects(service) {
+                let key = ServiceKey::new(&name, service);
+                let outcome = self.put_service(&key, spec, &put);
+                changed |= outcome.changed;
+                if outcome.replaced {
+                    replaced.push(key);
+                }
+            }
+        }
+        self.restart_dependents(&replaced);
+        changed |= self.mark_orphans(&put);
+        changed |= self.put_networks(&put);
+        changed |= self.put_volumes(&put);
+        if changed {
+            if let Some(stack) = self.state.stacks.get_mut(&name) {
+                stack.version = self.version;
+            }
+            self.touch_stack(&name);
+        }
+        Ok(())
+    }
+
+    fn put_service(&mut self, key: &ServiceKey, spec: &Arc<ServiceSpec>, put: &PutStack) -> Outcome {
+        let old = self.state.service(key);
+        let mut new = match old {
+            Some(old) => renewed(old, spec, put),
+            None => fresh(spec.clone(), put),
+        };
+        let scaled = put.scale.get(&key.service).copied();
+        new.replicas = match (scaled, old) {
+            (Some(replicas), _) => replicas,
+            (None, Some(old)) if put.no_recreate && !old.removing => old.replicas,
+            (None, _) => spec.replicas(),
+        };
+        let replaced = old.is_some_and(|old| {
+            old.spec.hash != new.spec.hash || old.forced != new.forced && !self.has_no_task(key)
+        });
+        let mut changed = old != Some(&new);
+        if changed {
+            self.store_service(key, new);
+        }
+        if !put.no_start {
+            changed |= self.start_again(key);
+        }
+        Outcome { changed, replaced }
+    }
+
+    /// Starts containers that are stopped or ended again, as far as they are what is wished now.
+    pub(super) fn start_again(&mut self, key: &ServiceKey) -> bool {
+        let Some(service) = self.state.service(key).cloned() else { return false };
+        self.change_tasks(key, |task| service.is_current(task) && start_again(task))
+    }
+
+    fn has_no_task(&self, key: &ServiceKey) -> bool {
+        self.state.tasks_of(key).next().is_none()
+    }
+
+    /// `depends_on: {x: {restart: true}}`: what depends so on a replaced service is replaced after it.
+    fn restart_dependents(&mut self, replaced: &[ServiceKey]) {
+        let mut again = BTreeSet::new();
+        for dependency in replaced {
+            for (key, service) in self.state.dependents(dependency) {
+                let restart = service.spec.compose.depends_on.get(&dependency.service).is_some_and(|d| d.restart);
+                if restart && !service.removing && !replaced.contains(key) {
+                    again.insert(key.clone());
+                }
+            }
+        }
+        for key in again {
+            if let Some(mut service) = self.state.service(&key).cloned() {
+                service.forced += 1;
+                self.store_service(&key, service);
+            }
+        }
+    }
+
+    /// Services that the file does not name any more go if that is asked for, and are marked otherwise.
+    fn mark_orphans(&mut self, put: &PutStack) -> bool {
+        let Some(stack) = self.state.stacks.get(&put.spec.name) else { return false };
+        if put.partial || !put.services.is_empty() {
+            return false;
+        }
+        let orphans: Vec<(ServiceKey, Service)> = stack
+            .services
+            .iter()
+            .filter(|(name, service)| !put.spec.services.contains_key(*name) && !service.spec.one_off)
+            .map(|(name, service)| (ServiceKey::new(&put.spec.name, name), service.clone()))
+            .collect();
+        let mut changed = false;
+        for (key, old) in orphans {
+            let mut new = old.clone();
+            new.orphan = true;
+            if put.remove_orphans && !new.removing {
+                new.removing = true;
+                new.how = put.how.clone();
+            }
+            if new != old {
+                self.store_service(&key, new);
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// The networks wished for are those of the file and those of services that stay beside it. What is not
+    /// wished for any more goes when its last task has gone.
+    fn put_networks(&mut self, put: &PutStack) -> bool {
+        let name = &put.spec.name;
+        let Some(stack) = self.state.stacks.get_mut(name) else { return false };
+        let used: BTreeSet<&NetworkName> =
+            stack.services.values().filter(|s| !s.removing).flat_map(|s| s.spec.networks.keys()).collect();
+        let mut networks = put.spec.networks.clone();
+        for (key, spec) in &stack.networks {
+            if used.contains(&spec.name) && !networks.values().any(|other| other.name == spec.name) {
+                networks.insert(key.clone(), spec.clone());
+            }
+        }
+        let changed = stack.networks != networks;
+        stack.networks = networks;
+        let wished: BTreeSet<&NetworkName> = stack.networks.values().map(|spec| &spec.name).collect();
+        let mut turned = Vec::new();
+        for (network, value) in &mut self.state.networks {
+            let removing = !wished.contains(network);
+            if value.stack == *name && value.removing != removing {
+                value.removing = removing;
+                value.version = self.version;
+                turned.push(network.clone());
+            }
+        }
+        turned.iter().for_each(|network| self.touch_network(network));
+        changed || !turned.is_empty()
+    }
+
+    fn put_volumes(&mut self, put: &PutStack) -> bool {
+        let name = &put.spec.name;
+        let Some(stack) = self.state.stacks.get_mut(name) else { return false };
+        let used: BTreeSet<&VolumeName> =
+            stack.services.values().filter(|s| !s.removing).flat_map(|s| s.spec.volumes.values()).collect();
+        let mut volumes = put.spec.volumes.clone();
+        for (key, spec) in &stack.volumes {
+            if used.contains(&spec.name) && !volumes.values().any(|other| other.name == spec.name) {
+                volumes.insert(key.clone(), spec.clone());
+            }
+        }
+        let mut changed = stack.volumes != volumes;
+        stack.volumes.clone_from(&volumes);
+        for spec in volumes.into_values().filter(|spec| !spec.compose.external) {
+            let old = self.state.volumes.get(&spec.name);
+            // One whose data are being deleted is made anew when they are gone.
+            let removing = old.is_some_and(|old| old.removing && old.node.is_some());
+            let new = Volume {
+                stack: name.clone(),
+                node: old.and_then(|old| old.node),
+                removing,
+                version: old.map_or(self.version, |old| old.version),
+                spec,
+            };
+            if old != Some(&new) {
+                let volume = new.spec.name.clone();
+                self.state.volumes.insert(volume.clone(), Volume { version: self.version, ..new });
+                self.touch_volume(&volume);
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    pub(super) fn put_one_off(&mut self, key: ServiceKey, mut spec: ServiceSpec) -> Result<(), Refusal> {
+        spec.one_off = true;
+        super::conflict::check_one_off(self.state, &key, &spec)?;
+        let put = PutStack::new(crate::StackSpec {
+            name: key.stack.clone(),
+            services: Default::default(),
+            networks: Default::default(),
+            volumes: Default::default(),
+        });
+        let service = Service { replicas: 1, ..fresh(Arc::new(spec), &put) };
+        if self.state.service(&key).is_some() {
+            return Err(conflict(format!("there is a service {key} already")));
+        }
+        self.store_service(&key, service);
+        Ok(())
+    }
+}
+
+/// What putting one service did.
+struct Outcome {
+    changed: bool,
+    /// Its containers are made anew.
+    replaced: bool,
+}
+
+impl PutStack {
+    /// Whether a service is meant.
+    pub(crate) fn selects(&self, service: &str) -> bool {
+        self.services.is_empty() || self.services.iter().any(|name| name == service)
+    }
+}
+
+fn fresh(spec: Arc<ServiceSpec>, put: &PutStack) -> Service {
+    Service {
+        replicas: spec.replicas(),
+        spec,
+        run: if put.no_start { Run::Stopped(put.how.clone()) } else { Run::Started },
+        forced: 0,
+        slots: Default::default(),
+        vips: Default::default(),
+        host_ports: Default::default(),
+        removing: false,
+        how: put.how.clone(),
+        orphan: false,
+        changed_at: Default::default(),
+        version: Default::default(),
+    }
+}
+
+/// A service that is there already under a new wish.
+fn renewed(old: &Service, spec: &Arc<ServiceSpec>, put: &PutStack) -> Service {
+    let mut new = old.clone();
+    if !put.no_recreate || old.removing {
+        if old.spec != *spec {
+            keep_choices(&mut new, spec);
+            new.spec = spec.clone();
+        }
+        if put.force_recreate {
+            new.forced += 1;
+        }
+        if new.spec.hash != old.spec.hash || new.forced != old.forced {
+            new.how = put.how.clone();
+        }
+    }
+    new.removing = false;
+    new.orphan = false;
+    if !put.no_start {
+        new.run = Run::Started;
+    } else if old.run == Run::Absent || old.removing {
+        new.run = Run::Stopped(put.how.clone());
+    }
+    new
+}
+
+/// Drops the chosen host ports and virtual addresses that the new spec does not ask for in the same way.
+fn keep_choices(service: &mut Service, spec: &ServiceSpec) {
+    let old = service.spec.clone();
+    service.host_ports.retain(|key, _| {
+        let entry = key.split('/').next().and_then(|entry| entry.parse::<usize>().ok());
+        entry.is_some_and(|entry| {
+            spec.compose.ports.get(entry).is_some_and(|port| old.compose.ports.get(entry) == Some(port))
+        })
+    });
+    let balanced = spec.wants_virtual_address();
+    service.vips.retain(|network, _| balanced && spec.networks.contains_key(network));
+}
+
+/// `orc up` on a container that is stopped, ended or could not be made: it is started (tried) again.
+fn start_again(task: &mut Task) -> bool {
+    let stopped = matches!(task.desired, crate::Desired::Stop(_));
+    let given_up = task.status.problem.as_ref().is_some_and(|problem| problem.retry_at.is_none());
+    let again = stopped || given_up || task.finished().is_some();
+    if again {
+        task.generation += 1;
+    }
+    again
+}
+
+impl Task {
+    /// Whether it is meant to stay: not on its way out.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        !matches!(self.desired, crate::Desired::Remove(_)) && self.status.phase != crate::Phase::Removed
+    }
+}
+
+impl ServiceSpec {
+    /// Whether the service asks for one stable address that balances (`deploy.endpoint_mode: vip`).
+    #[must_use]
+    pub fn wants_virtual_address(&self) -> bool {
+        self.compose.deploy.as_ref().and_then(|deploy| deploy.endpoint_mode.as_deref()) == Some("vip")
+    }
+}
