@@ -36,8 +36,8 @@ pub enum Error {
 
 impl Error {
     /// For `map_err` on an action on a path; `doing` is a verb phrase such as "cannot write".
-    pub(crate) fn file<'a>(doing: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Error + 'a {
-        move |source| Error::File { doing, path: path.to_owned(), source }
+    pub(crate) fn file<E: Into<io::Error>>(doing: &'static str, path: &Path) -> impl FnOnce(E) -> Error {
+        move |source| Error::File { doing, path: path.to_owned(), source: source.into() }
     }
 
     /// For `map_err` on everything that has no path of its own.

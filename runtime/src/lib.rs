@@ -16,29 +16,35 @@ pub mod image;
 pub mod snapshot;
 pub mod volume;
 
+mod bundle;
+mod cgroup;
 mod config;
+mod confine;
+mod control;
 mod error;
+mod folders;
+mod init;
 pub mod limits;
+mod log;
+mod process;
 mod protocol;
 mod runtime;
+mod sealed;
 mod session;
+mod shim;
+mod spec;
 mod status;
+#[cfg(test)]
+mod testing;
+mod user;
 
 pub use config::{
     ContainerConfig, ExecConfig, InjectedFile, LogConfig, Mount, MountSource, Propagation, Resources,
     RuntimeConfig, Seccomp, TtySize, Ulimit,
 };
 pub use error::{Error, Result};
+pub use init::init_main;
 pub use runtime::Runtime;
 pub use session::{Attached, ExecSession, FdStream};
+pub use shim::shim_main;
 pub use status::{Exit, Found, FoundState, LogLine, LogQuery, Started, Stats, Stream};
-
-/// The whole life of a shim. `orc`'s `main` calls it before it starts any thread. Returns the exit code.
-pub fn shim_main(_args: Vec<std::ffi::OsString>) -> i32 {
-    1
-}
-
-/// The whole life of the init inside a container; see [`shim_main`].
-pub fn init_main(_args: Vec<std::ffi::OsString>) -> i32 {
-    1
-}

@@ -34,3 +34,5 @@ pub const ARGS_BYTES: usize = 256 << 10;
 pub const PASSWD_BYTES: u64 = 4 << 20;
 /// Output that an attached reader has not taken yet, in bytes; more cuts it off.
 pub const ATTACH_BUFFER_BYTES: usize = 1 << 20;
+/// Pause between two looks at a v1 cgroup that is being emptied.
+pub const CGROUP_RETRY: Duration = Duration::from_millis(2);

@@ -1,0 +1,256 @@
+//! The OCI `config.json` of a container: a plain function of its configuration.
+//!
+//! For the built-in runtime the process is left unconfined here, because [`crate::confine`] does that as the
+//! last step. `crun` and `runc` get everything in this file.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::bundle::Bundle;
+use crate::config::{ContainerConfig, Mount, MountSource, Propagation, Resources};
+use crate::confine::{Process, seccomp};
+use crate::limits;
+
+/// What lies behind these could harm or describe the machine: Docker's and Podman's lists together.
+const MASKED: [&str; 14] = [
+    "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+    "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/dev/block",
+    "/sys/devices/virtual/powercap", "/sys/firmware", "/sys/fs/selinux",
+];
+const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/// Where the init comes from inside the container. `/dev` is a tmpfs of the container's own, so this works with
+/// a read-only root and never meets a file of the image.
+pub(crate) const INIT_PATH: &str = "/dev/orc-init";
+
+/// The arguments the first process really gets.
+pub(crate) fn args(config: &ContainerConfig) -> Vec<String> {
+    let init = [INIT_PATH, "init", "--"].map(str::to_owned);
+    config.init.then_some(init).into_iter().flatten().chain(config.args.iter().cloned()).collect()
+}
+
+/// `process` is what will run; `external` says that the runtime confines it by itself.
+pub(crate) fn oci(bundle: &Bundle, process: &Process, external: bool) -> Value {
+    let config = &bundle.config;
+    let folders = bundle.folders();
+    let mut linux = json!({
+        "namespaces": namespaces(config),
+        "cgroupsPath": bundle.cgroup,
+        "resources": resources(config),
+        "sysctl": sysctls(config),
+        "rootfsPropagation": "private",
+    });
+    if !config.privileged {
+        linux["maskedPaths"] = json!(MASKED);
+        linux["readonlyPaths"] = json!(READ_ONLY);
+    }
+    if external && process.filter.is_some() {
+        linux["seccomp"] = seccomp::as_oci(process.caps);
+    }
+    if config.privileged {
+        linux["devices"] = devices();
+    }
+    let mut spec = json!({
+        "ociVersion": "1.0.2",
+        "root": { "path": folders.rootfs(), "readonly": config.read_only },
+        "mounts": mounts(bundle),
+        "process": process_section(config, process, external),
+        "linux": linux,
+        "hostname": config.hostname,
+    });
+    if let Some(domain) = &config.domainname {
+        spec["domainname"] = json!(domain);
+    }
+    spec
+}
+
+fn process_section(config: &ContainerConfig, process: &Process, external: bool) -> Value {
+    let env: Vec<String> = process.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let mut section = json!({
+        "terminal": config.tty,
+        "user": { "uid": 0, "gid": 0 },
+        "args": process.args,
+        "env": env,
+        "cwd": "/",
+    });
+    if external {
+        let caps: Vec<String> = process.caps.names().iter().map(|name| format!("CAP_{name}")).collect();
+        let own = if process.user.uid == 0 { caps.clone() } else { Vec::new() };
+        section["user"] = json!({
+            "uid": process.user.uid, "gid": process.user.gid, "additionalGids": process.user.groups,
+        });
+        section["cwd"] = json!(process.cwd);
+        section["capabilities"] = json!({ "bounding": caps, "effective": own, "permitted": own });
+        section["oomScoreAdj"] = json!(process.oom_score_adj);
+        let rlimit = |u: &crate::config::Ulimit| {
+            json!({ "type": format!("RLIMIT_{}", u.name.to_uppercase()), "soft": u.soft, "hard": u.hard })
+        };
+        section["rlimits"] = process.ulimits.iter().map(rlimit).collect();
+        // Written out as false it makes libcontainer and others load the filter too late; so only as true.
+        if process.no_new_privileges {
+            section["noNewPrivileges"] = json!(true);
+        }
+    }
+    section
+}
+
+fn namespaces(config: &ContainerConfig) -> Value {
+    let mut list: Vec<Value> =
+        ["pid", "ipc", "uts", "mount", "cgroup"].iter().map(|kind| json!({ "type": kind })).collect();
+    if !config.host_network {
+        list.push(match &config.netns {
+            Some(path) => json!({ "type": "network", "path": path }),
+            None => json!({ "type": "network" }),
+        });
+    }
+    list.into()
+}
+
+/// A network namespace that others made has its settings from them; a fresh one gets them here, so that
+/// without capabilities one can ping and listen on port 80.
+fn sysctls(config: &ContainerConfig) -> Value {
+    let mut all = config.sysctls.clone();
+    if config.netns.is_none() && !config.host_network {
+        for (name, value) in
+            [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", "0 2147483647")]
+        {
+            all.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        }
+    }
+    json!(all)
+}
+
+fn resources(config: &ContainerConfig) -> Value {
+    let Resources { memory_bytes, memory_swap_bytes, memory_reservation_bytes, .. } = config.resources;
+    let mut memory = json!({});
+    if let Some(limit) = memory_bytes {
+        memory["limit"] = json!(limit);
+        // Without this the kernel would let the container use as much swap again: Docker allows that, and a
+        // limit that is doubled silently is none. Compose's `memswap_limit` is the sum of both.
+        memory["swap"] = json!(memory_swap_bytes.unwrap_or_else(|| i64::try_from(limit).unwrap_or(i64::MAX)));
+    }
+    if let Some(reservation) = memory_reservation_bytes {
+        memory["reservation"] = json!(reservation);
+    }
+    let mut cpu = json!({});
+    if let Some(nanos) = config.resources.cpu_nanos {
+        // A tenth of a second in microseconds. The kernel takes no quota below a millisecond.
+        cpu["period"] = json!(100_000);
+        cpu["quota"] = json!((nanos / 10_000).max(1_000));
+    }
+    if let Some(shares) = config.resources.cpu_shares {
+        cpu["shares"] = json!(shares);
+    }
+    if let Some(cpus) = &config.resources.cpuset {
+        cpu["cpus"] = json!(cpus);
+    }
+    json!({
+        "memory": memory,
+        "cpu": cpu,
+        "pids": { "limit": config.resources.pids.unwrap_or(limits::DEFAULT_PIDS) },
+        "devices": [{ "allow": config.privileged, "access": "rwm" }],
+    })
+}
+
+fn mounts(bundle: &Bundle) -> Value {
+    let config = &bundle.config;
+    let shm = config.resources.shm_bytes.unwrap_or(limits::DEFAULT_SHM_BYTES);
+    let kernel = if config.privileged { "rw" } else { "ro" };
+    let mut all = vec![
+        mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
+        mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        mount("/dev/pts", "devpts", "devpts", &[
+            "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5",
+        ]),
+        mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", kernel]),
+        mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev", "relatime", kernel]),
+        mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
+        mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &format!("size={shm}")]),
+    ];
+    if config.init {
+        all.push(bind(INIT_PATH, &bundle.init_program(), true, "rprivate"));
+    }
+    let mut own: Vec<(usize, Value)> =
+        config.mounts.iter().map(|m| (depth(&m.target), one_mount(m))).collect();
+    let injected = config.files.iter().enumerate().map(|(index, file)| {
+        let from = bundle.folders().injected(index);
+        (depth(&file.target), bind(&file.target, &from, !file.writable, "rprivate"))
+    });
+    own.extend(injected);
+    // A mount must come after those above it, whatever order they were written in.
+    own.sort_by_key(|(depth, _)| *depth);
+    all.extend(own.into_iter().map(|(_, mount)| mount));
+    all.into()
+}
+
+fn depth(target: &str) -> usize {
+    target.split('/').filter(|part| !part.is_empty() && *part != ".").count()
+}
+
+fn one_mount(mount_: &Mount) -> Value {
+    let access = if mount_.read_only { "ro" } else { "rw" };
+    match &mount_.source {
+        MountSource::Bind { path, propagation, .. } => {
+            bind(&mount_.target, path, mount_.read_only, propagation_name(*propagation))
+        }
+        MountSource::Volume { path, .. } => bind(&mount_.target, path, mount_.read_only, "rprivate"),
+        MountSource::Tmpfs { size_bytes, mode, uid, gid } => {
+            let mut options = vec!["nosuid".to_owned(), "nodev".to_owned(), access.to_owned()];
+            options.push(format!("mode={:o}", mode.unwrap_or(0o1777)));
+            options.extend(size_bytes.map(|size| format!("size={size}")));
+            options.extend(uid.map(|uid| format!("uid={uid}")));
+            options.extend(gid.map(|gid| format!("gid={gid}")));
+            json!({ "destination": mount_.target, "type": "tmpfs", "source": "tmpfs", "options": options })
+        }
+    }
+}
+
+fn propagation_name(propagation: Propagation) -> &'static str {
+    match propagation {
+        Propagation::Private => "private",
+        Propagation::RPrivate => "rprivate",
+        Propagation::Slave => "slave",
+        Propagation::RSlave => "rslave",
+        Propagation::Shared => "shared",
+        Propagation::RShared => "rshared",
+    }
+}
+
+fn mount(destination: &str, kind: &str, source: &str, options: &[&str]) -> Value {
+    json!({ "destination": destination, "type": kind, "source": source, "options": options })
+}
+
+fn bind(destination: &str, source: &Path, read_only: bool, propagation: &str) -> Value {
+    let access = if read_only { "ro" } else { "rw" };
+    json!({
+        "destination": destination, "type": "bind", "source": source,
+        "options": ["rbind", propagation, access],
+    })
+}
+
+/// The machine's own device nodes, for a privileged container.
+fn devices() -> Value {
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/dev").into_iter().flatten().flatten() {
+        let (Ok(metadata), Some(name)) = (entry.metadata(), entry.file_name().to_str().map(str::to_owned)) else {
+            continue;
+        };
+        let kind = match metadata.file_type() {
+            kind if kind.is_char_device() => "c",
+            kind if kind.is_block_device() => "b",
+            _ => continue,
+        };
+        // The container has its own of these.
+        if matches!(name.as_str(), "null" | "zero" | "full" | "random" | "urandom" | "tty" | "console" | "ptmx") {
+            continue;
+        }
+        found.push(json!({
+            "path": format!("/dev/{name}"), "type": kind,
+            "major": rustix::fs::major(metadata.rdev()), "minor": rustix::fs::minor(metadata.rdev()),
+            "fileMode": metadata.mode() & 0o777, "uid": metadata.uid(), "gid": metadata.gid(),
+        }));
+    }
+    found.into()
+}
