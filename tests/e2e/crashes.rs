@@ -1,0 +1,109 @@
+//! What must survive a `kill -9`, of the engine, of a container, of a shim.
+
+use crate::support::{Machine, eventually, eventually_some};
+
+const STACK: &str = "
+services:
+  web:
+    image: orc/demo
+    command: [demo, serve]
+    restart: always
+    ports: ['8080:80']
+    deploy: {replicas: 2}
+    healthcheck: {test: [CMD, demo, get, 'http://127.0.0.1/healthz'], interval: 1s, start_period: 20s, start_interval: 50ms}
+  count: {image: orc/demo, command: [demo, count, '20']}
+  brief: {image: orc/demo, command: [demo, exit, '7', '3']}
+";
+
+fn ids(machine: &Machine, service: &str) -> Vec<String> {
+    let containers = machine.ps().into_iter().filter(|container| container["Service"] == service);
+    containers.filter_map(|container| Some(container["ID"].as_str()?.to_owned())).collect()
+}
+
+#[test]
+fn a_killed_engine_must_leave_the_stack_running_and_be_followed_by_one_that_adopts_it() {
+    let machine = Machine::new("engine-killed");
+    machine.compose(STACK);
+    machine.orc(&["up", "-d", "--wait", "web", "count", "brief"]);
+    eventually("web answers", || machine.get("127.0.0.1:8080", "/").is_ok());
+    let web = machine.pids_of("demo serve");
+    let count = machine.pids_of("demo count");
+    let engine = machine.engine().expect("an engine runs");
+    machine.kill(engine, "KILL");
+    eventually("the engine is gone", || machine.engine() != Some(engine));
+    for _ in 0..20 {
+        assert_eq!(machine.get("127.0.0.1:8080", "/").expect("the port goes on answering").status, 200);
+    }
+    eventually("the short one has ended meanwhile", || machine.pids_of("demo exit 7").is_empty());
+    let brief = machine.ps().into_iter().find(|container| container["Service"] == "brief").expect("it is listed");
+    assert_eq!(brief["ExitCode"], 7, "the exit that happened meanwhile is reported");
+    assert_ne!(machine.engine(), Some(engine));
+    assert_eq!((machine.pids_of("demo serve"), machine.pids_of("demo count")), (web, count));
+
+    let log = machine.orc(&["logs", "--no-log-prefix", "count"]);
+    let numbers: Vec<u64> = log.ok().lines().map(|line| line.trim().parse().expect("a number a line")).collect();
+    assert!(numbers.iter().zip(1..).all(|(number, expected)| *number == expected), "a gap or a duplicate: {numbers:?}");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn a_killed_container_must_come_back_and_get_no_request_meanwhile() {
+    let machine = Machine::new("container-killed");
+    machine.compose(STACK);
+    machine.orc(&["up", "-d", "--wait", "web"]).ok();
+    let victims = machine.pids_of("demo serve");
+    assert_eq!(victims.len(), 2);
+    machine.kill(victims[0], "KILL");
+    let mut failures = 0;
+    eventually("the replica is back", || {
+        failures += usize::from(machine.get("127.0.0.1:8080", "/").is_err());
+        let now = machine.pids_of("demo serve");
+        now.len() == 2 && !now.contains(&victims[0])
+    });
+    assert!(failures <= 1, "{failures} requests failed; only one can have been in flight");
+    for _ in 0..20 {
+        assert_eq!(machine.get("127.0.0.1:8080", "/").expect("no request reaches one that is not ready").status, 200);
+    }
+    machine.leaves_nothing();
+}
+
+#[test]
+fn a_killed_shim_must_be_noticed_and_leak_nothing() {
+    let machine = Machine::new("shim-killed");
+    machine.compose(STACK);
+    machine.orc(&["up", "-d", "web"]).ok();
+    let id = ids(&machine, "web").remove(0);
+    let shim = eventually_some("its shim", || machine.pids_of(&format!("shim {id}")).first().copied());
+    machine.kill(shim, "KILL");
+    eventually("the container runs again under another shim", || {
+        let shims = machine.pids_of("shim ");
+        shims.len() == 2 && !shims.contains(&shim) && machine.pids_of("demo serve").len() == 2
+    });
+    machine.leaves_nothing();
+}
+
+#[test]
+fn engines_killed_at_random_must_never_keep_up_and_down_from_converging() {
+    let machine = Machine::new("random-kills");
+    let kills: u64 = std::env::var("ORC_E2E_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
+    machine.compose(STACK);
+    for round in 0..kills {
+        // Multiples of an odd number spread the moments over the first half second without a clock or dice.
+        let moment = std::time::Duration::from_millis(round * 37 % 500);
+        let args: &[&str] = match round % 3 {
+            0 => &["up", "-d", "web"],
+            1 => &["up", "-d", "--scale", "web=4", "web"],
+            _ => &["down", "-t", "1"],
+        };
+        let mut command = machine.orc_command(args).spawn().expect("orc starts");
+        let start = std::time::Instant::now();
+        eventually("the moment has come", || start.elapsed() >= moment);
+        if let Some(engine) = machine.engine() {
+            machine.shell(&format!("kill -KILL {engine}"));
+        }
+        command.wait().expect("orc ends, whatever became of its engine");
+    }
+    machine.orc(&["up", "-d", "--wait", "web"]).ok();
+    assert_eq!(machine.pids_of("demo serve").len(), 2);
+    machine.leaves_nothing();
+}

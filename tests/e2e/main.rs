@@ -1,0 +1,11 @@
+//! End to end: each scenario gets a machine of its own and drives only the `orc` program on it; what it
+//! checks are containers, sockets, packets and files, and the words where words are the promise.
+
+mod confinement;
+mod crashes;
+mod errors;
+mod hello;
+mod names;
+mod ports;
+mod support;
+mod up;

@@ -1,0 +1,87 @@
+//! What a name means inside a container, and that stacks do not meet.
+
+use std::collections::BTreeSet;
+
+use crate::support::{Machine, eventually, eventually_some};
+
+const STACK: &str = "
+services:
+  client: {image: orc/demo, command: [demo, sleep]}
+  web:
+    image: orc/demo
+    command: [demo, serve]
+    restart: always
+    deploy: {replicas: 3}
+    networks: {default: {aliases: [www]}}
+    healthcheck: {test: [CMD, demo, stat, /ready], interval: 200ms, start_period: 60s, start_interval: 100ms}
+  vip:
+    image: orc/demo
+    command: [demo, serve]
+    deploy: {replicas: 2, endpoint_mode: vip}
+";
+
+/// What `demo resolve` in the client prints for the name; empty when there is no such name.
+fn resolve(machine: &Machine, name: &str) -> BTreeSet<String> {
+    let outcome = machine.orc(&["exec", "-T", "client", "demo", "resolve", name]);
+    outcome.stdout.lines().map(str::to_owned).filter(|_| outcome.code == 0).collect()
+}
+
+fn make_ready(machine: &Machine, replica: &str) {
+    machine.orc(&["exec", "-T", "--index", replica, "web", "demo", "write", "/ready", "yes"]).ok();
+}
+
+#[test]
+fn a_name_must_mean_the_ready_replicas() {
+    let machine = Machine::new("names");
+    machine.compose(STACK);
+    machine.orc(&["up", "-d"]).ok();
+    eventually("all running ones while none is ready", || resolve(&machine, "web").len() == 3);
+    make_ready(&machine, "1");
+    eventually("one is ready", || resolve(&machine, "web").len() == 1);
+    let first = resolve(&machine, "web");
+    assert_eq!(resolve(&machine, "tasks.web").len(), 3);
+    assert_eq!(resolve(&machine, "www"), first);
+    make_ready(&machine, "2");
+    make_ready(&machine, "3");
+    eventually("three are ready", || resolve(&machine, "web").len() == 3);
+
+    let unknown = machine.orc(&["exec", "-T", "client", "demo", "resolve", "nobody"]);
+    assert_ne!(unknown.code, 0, "{unknown}");
+    let before = resolve(&machine, "web");
+    machine.orc(&["restart", "-t", "1", "web"]).ok();
+    eventually("a restarted replica keeps its address", || resolve(&machine, "tasks.web") == before);
+    machine.leaves_nothing();
+}
+
+#[test]
+fn a_virtual_address_must_spread_connections() {
+    let machine = Machine::new("vip");
+    machine.compose(STACK);
+    machine.orc(&["up", "-d", "client", "vip"]).ok();
+    let addresses = eventually_some("one address", || Some(resolve(&machine, "vip")).filter(|found| found.len() == 1));
+    assert!(!resolve(&machine, "tasks.vip").is_superset(&addresses), "the address is none of the tasks'");
+    let mut answers: Vec<String> = Vec::new();
+    for _ in 0..20 {
+        answers.push(machine.orc(&["exec", "-T", "client", "demo", "get", "http://vip/"]).ok().to_owned());
+    }
+    let replicas: BTreeSet<&String> = answers.iter().collect();
+    assert_eq!(replicas.len(), 2, "{answers:?}");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn a_stack_must_neither_resolve_nor_reach_another() {
+    let machine = Machine::new("two-stacks");
+    machine.file("other/compose.yaml", "services: {intruder: {image: orc/demo, command: [demo, sleep]}}\n");
+    machine.compose("services: {web: {image: orc/demo, command: [demo, serve]}, client: {image: orc/demo, command: [demo, sleep]}}\n");
+    machine.orc(&["up", "-d"]).ok();
+    let other = |args: &[&str]| machine.orc(&[&["-f", "other/compose.yaml"], args].concat());
+    other(&["up", "-d"]).ok();
+    let address = resolve(&machine, "web").into_iter().next().expect("web has an address");
+    let address = address.split_whitespace().last().expect("a word").to_owned();
+    machine.orc(&["exec", "-T", "client", "demo", "get", &format!("http://{address}/")]).ok();
+    assert_ne!(other(&["exec", "-T", "intruder", "demo", "resolve", "web"]).code, 0);
+    assert_ne!(other(&["exec", "-T", "intruder", "demo", "get", &format!("http://{address}/")]).code, 0);
+    other(&["down", "-t", "1"]).ok();
+    machine.leaves_nothing();
+}

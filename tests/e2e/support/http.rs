@@ -1,0 +1,32 @@
+//! The smallest HTTP client that tells who answered: one request, one connection, no redirects.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// How long an answer may take before the request counts as failed.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Response {
+    /// The status code.
+    pub(crate) status: u16,
+    /// The body as text.
+    pub(crate) body: String,
+}
+
+/// Asks `address` for `path`, in whatever network namespace the calling thread is.
+pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<Response> {
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let (head, body) = text.split_once("\r\n\r\n").ok_or_else(|| io::Error::other("the answer has no end of head"))?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let status = status.ok_or_else(|| io::Error::other(format!("no status in `{head}`")))?;
+    Ok(Response { status, body: body.to_owned() })
+}

@@ -1,0 +1,244 @@
+//! A machine of one scenario: network, mount and process namespaces of its own, with its own data folder.
+//!
+//! The first process in it reads a pipe that this process holds: when the test ends, however it ends, the
+//! pipe closes, that process ends, and the kernel takes everything in the namespaces with it.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::{Outcome, Response, eventually_some, http, leftovers, link};
+
+/// The machine's own address on the cable to the outside.
+pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+const OUTSIDE_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
+
+/// A machine with nothing on it, and a folder to work in.
+pub(crate) struct Machine {
+    name: String,
+    holder: Holder,
+    network: File,
+    folder: tempfile::TempDir,
+}
+
+/// Another machine, joined to the first by a cable.
+pub(crate) struct Outside {
+    _holder: Holder,
+    network: File,
+}
+
+/// The first process of a machine's namespaces.
+struct Holder {
+    unshare: Child,
+    pid: u32,
+}
+
+impl Machine {
+    /// A machine for the scenario of this name.
+    pub(crate) fn new(name: &str) -> Self {
+        assert!(rustix::process::geteuid().is_root(), "end-to-end scenarios make real containers: run them as root");
+        let folder = tempfile::Builder::new().prefix("orc-e2e-").tempdir().expect("a folder in the temporary folder");
+        let holder = Holder::start(&["--net", "--mount", "--pid", "--mount-proc"]);
+        let network = link::namespace(holder.pid);
+        link::loopback_up(&network);
+        let machine = Self { name: name.to_owned(), holder, network, folder };
+        machine.shell("mount -t tmpfs none /run").ok();
+        fs::create_dir(machine.path("work")).expect("a folder for the stack");
+        machine
+    }
+
+    /// A file in the folder in which commands run.
+    pub(crate) fn file(&self, name: &str, content: &str) -> &Self {
+        let path = self.path("work").join(name);
+        fs::create_dir_all(path.parent().expect("it has a parent")).expect("folders can be made");
+        fs::write(&path, content).unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
+        self
+    }
+
+    /// The Compose file.
+    pub(crate) fn compose(&self, content: &str) -> &Self {
+        self.file("compose.yaml", content)
+    }
+
+    /// Runs `orc` with these arguments to its end.
+    pub(crate) fn orc(&self, args: &[&str]) -> Outcome {
+        let output = self.orc_command(args).output().expect("nsenter is there");
+        Outcome::new(format!("orc {}", args.join(" ")), &output)
+    }
+
+    /// `orc` with these arguments, not yet started.
+    pub(crate) fn orc_command(&self, args: &[&str]) -> Command {
+        let mut command = self.command(env!("CARGO_BIN_EXE_orc"));
+        command.args(args);
+        command
+    }
+
+    /// A shell command on the machine.
+    pub(crate) fn shell(&self, script: &str) -> Outcome {
+        let output = self.command("sh").args(["-c", script]).output().expect("nsenter is there");
+        Outcome::new(script.to_owned(), &output)
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("nsenter");
+        command
+            .args(["--target", &self.holder.pid.to_string(), "--net", "--mount", "--pid", "--"])
+            .arg(program)
+            .current_dir(self.work())
+            .env_clear()
+            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("HOME", self.folder.path())
+            .env("ORC_DATA_DIR", self.data())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// What a request from the machine itself is answered. The body is that of a 200.
+    pub(crate) fn get(&self, address: &str, path: &str) -> std::io::Result<Response> {
+        let address = socket_address(address);
+        link::inside(&self.network, || http::get(address, path))
+    }
+
+    /// Kills a process of the machine, by its number there.
+    pub(crate) fn kill(&self, pid: u64, signal: &str) {
+        self.shell(&format!("kill -{signal} {pid}")).ok();
+    }
+
+    /// The containers of the stack in the work folder, as `orc ps -a` knows them.
+    pub(crate) fn ps(&self) -> Vec<serde_json::Value> {
+        let outcome = self.orc(&["ps", "-a", "--format", "json"]);
+        outcome.ok();
+        outcome.json()
+    }
+
+    /// The process numbers of the machine whose command line contains the text.
+    pub(crate) fn pids_of(&self, text: &str) -> Vec<u64> {
+        leftovers::processes(self.holder.pid)
+            .into_iter()
+            .filter(|process| process.command.contains(text))
+            .map(|process| process.pid)
+            .collect()
+    }
+
+    /// The engine's process number, when there is an engine.
+    pub(crate) fn engine(&self) -> Option<u64> {
+        self.pids_of("engine run").first().copied()
+    }
+
+    /// Another machine, joined to this one by a cable: what the world outside sees.
+    pub(crate) fn outside(&self) -> Outside {
+        let holder = Holder::start(&["--net", "--mount", "--pid", "--mount-proc"]);
+        let network = link::namespace(holder.pid);
+        link::loopback_up(&network);
+        link::cable(&self.network, ADDRESS, &network, OUTSIDE_ADDRESS);
+        Outside { _holder: holder, network }
+    }
+
+    /// Where commands run.
+    pub(crate) fn work(&self) -> PathBuf {
+        self.path("work")
+    }
+
+    /// The engine's data folder.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.path("data")
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Takes the stack down, ends the engine, and looks for anything that is left.
+    pub(crate) fn leaves_nothing(self) {
+        self.orc(&["down", "-v", "-t", "1"]).ok();
+        self.orc(&["engine", "stop"]).ok();
+        self.shows_nothing_left();
+    }
+
+    /// Nothing an engine made is there any more: no process, mount, interface, table, cgroup, file.
+    pub(crate) fn shows_nothing_left(&self) {
+        let engine = fs::read_to_string(self.data().join("engine.id")).unwrap_or_default();
+        let look = || leftovers::find(self.holder.pid, &self.network, &self.data(), engine.trim());
+        let start = std::time::Instant::now();
+        loop {
+            let left = look();
+            if left.is_empty() {
+                return;
+            }
+            assert!(start.elapsed().as_secs() < 10, "left behind: {left:#?}");
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Outside {
+    /// What a request from the outside is answered.
+    pub(crate) fn get(&self, address: &str, path: &str) -> std::io::Result<Response> {
+        let address = socket_address(address);
+        link::inside(&self.network, || http::get(address, path))
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.keep_artifacts();
+        }
+        let engine = fs::read_to_string(self.data().join("engine.id")).unwrap_or_default();
+        self.holder.end();
+        leftovers::remove_cgroups(engine.trim());
+    }
+}
+
+impl Machine {
+    /// What helps to understand a failure, kept beside the other build products.
+    fn keep_artifacts(&self) {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(&self.name);
+        let _ = fs::remove_dir_all(&target);
+        if fs::create_dir_all(&target).is_err() {
+            return;
+        }
+        let report = format!("{}\n{}", self.orc(&["ps", "-a"]), self.orc(&["logs", "--tail", "100"]));
+        let _ = fs::write(target.join("stack.txt"), report);
+        let _ = fs::copy(self.data().join("engine.log"), target.join("engine.log"));
+        let _ = fs::copy(self.work().join("compose.yaml"), target.join("compose.yaml"));
+    }
+}
+
+impl Holder {
+    /// `cat` on a pipe as the child of a shell that is process 1 there and reaps what others leave.
+    fn start(namespaces: &[&str]) -> Self {
+        let unshare = Command::new("unshare")
+            .args(namespaces)
+            .args(["--fork", "--kill-child", "--propagation", "private", "--", "sh", "-c", "cat; exit 0"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("unshare (util-linux) is there");
+        let children = format!("/proc/{0}/task/{0}/children", unshare.id());
+        let pid = eventually_some("unshare starts the first process", || {
+            let shell: u32 = fs::read_to_string(&children).ok()?.split_whitespace().next()?.parse().ok()?;
+            // The shell has been executed once its command line is its own; only then /proc is mounted.
+            let command = fs::read(format!("/proc/{shell}/cmdline")).ok()?;
+            command.starts_with(b"sh\0").then_some(shell)
+        });
+        Self { unshare, pid }
+    }
+
+    /// Closes the pipe and waits until the namespaces are empty.
+    fn end(&mut self) {
+        drop(self.unshare.stdin.take());
+        let _ = self.unshare.wait();
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn socket_address(text: &str) -> SocketAddr {
+    text.parse().unwrap_or_else(|error| panic!("`{text}` is no address with a port: {error}"))
+}

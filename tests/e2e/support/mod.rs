@@ -1,0 +1,13 @@
+//! What scenarios are made of: a machine of their own, commands on it, and looks at what is really there.
+
+mod http;
+mod leftovers;
+mod link;
+mod machine;
+mod outcome;
+mod wait;
+
+pub(crate) use http::Response;
+pub(crate) use machine::{Machine, Outside};
+pub(crate) use outcome::Outcome;
+pub(crate) use wait::{eventually, eventually_some};

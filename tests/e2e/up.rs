@@ -1,0 +1,150 @@
+//! What `up` replaces, and what it leaves alone.
+
+use std::collections::BTreeMap;
+
+use crate::support::{Machine, eventually, eventually_some};
+
+const THREE: &str = "
+services:
+  one:
+    image: orc/demo
+    command: [demo, sleep]
+    environment: {A: '1'}
+  two:
+    image: orc/demo
+    command: [demo, sleep]
+    deploy: {replicas: 2}
+  job:
+    image: orc/demo
+    command: [demo, exit, '0']
+";
+
+/// The process of each running container, by the container's name.
+fn pids(machine: &Machine) -> BTreeMap<String, u64> {
+    let containers = machine.ps().into_iter().filter(|container| container["State"] == "running");
+    let pid = |container: &serde_json::Value| {
+        let id = container["ID"].as_str().expect("an id").to_owned();
+        machine.pids_of(&format!("shim {id}")).first().copied().unwrap_or_default()
+    };
+    containers.map(|container| (container["Name"].as_str().expect("a name").to_owned(), pid(&container))).collect()
+}
+
+/// How often the job has run, as its log tells when it prints once a run.
+fn job_runs(machine: &Machine) -> usize {
+    machine.orc(&["logs", "--no-log-prefix", "job"]).stdout.lines().count()
+}
+
+#[test]
+fn a_second_up_must_change_nothing_and_say_so() {
+    let machine = Machine::new("up-twice");
+    machine.compose(&THREE.replace("[demo, exit, '0']", "[demo, echo, ran]"));
+    machine.orc(&["up", "-d"]).ok();
+    eventually("the job has run", || job_runs(&machine) == 1);
+    let before = pids(&machine);
+    assert_eq!(before.len(), 3, "{before:?}");
+    machine.orc(&["up", "-d"]).exits(0);
+    assert_eq!(pids(&machine), before);
+    eventually("only the finished job ran again", || job_runs(&machine) == 2);
+    machine.leaves_nothing();
+}
+
+#[test]
+fn only_the_service_that_was_edited_must_be_replaced() {
+    let machine = Machine::new("edit");
+    machine.compose(THREE);
+    machine.orc(&["up", "-d"]).ok();
+    let before = pids(&machine);
+    // The same file, its keys in another order: nothing is another wish.
+    machine.compose(&THREE.replace(
+        "    image: orc/demo\n    command: [demo, sleep]\n    environment: {A: '1'}\n",
+        "    environment: {A: '1'}\n    command: [demo, sleep]\n    image: orc/demo\n",
+    ));
+    machine.orc(&["up", "-d"]).ok();
+    assert_eq!(pids(&machine), before);
+
+    machine.compose(&THREE.replace("A: '1'", "A: '2'"));
+    machine.orc(&["up", "-d"]).ok();
+    let after = pids(&machine);
+    let changed: Vec<_> = before.iter().filter(|(name, pid)| after.get(*name) != Some(pid)).collect();
+    assert_eq!(changed.len(), 1, "{before:?} {after:?}");
+    machine.orc(&["exec", "one", "demo", "env", "A"]).exits(0).says("2");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn scale_must_add_and_remove_only_the_difference() {
+    let machine = Machine::new("scale");
+    machine.compose(THREE);
+    machine.orc(&["up", "-d"]).ok();
+    let before = pids(&machine);
+    machine.orc(&["scale", "two=4"]).ok();
+    let more = eventually_some("four replicas run", || Some(pids(&machine)).filter(|pids| pids.len() == 5));
+    assert!(before.iter().all(|(name, pid)| more.get(name) == Some(pid)), "{before:?} {more:?}");
+    machine.orc(&["up", "-d", "--scale", "two=1"]).ok();
+    eventually("one replica is left", || pids(&machine).len() == 2);
+    machine.leaves_nothing();
+}
+
+#[test]
+fn a_service_must_wait_for_what_it_depends_on() {
+    let machine = Machine::new("depends");
+    machine.compose(
+        "
+services:
+  base:
+    image: orc/demo
+    command: [demo, store]
+    healthcheck: {test: [CMD, demo, get, 'http://127.0.0.1/healthz'], interval: 1s, start_period: 20s, start_interval: 100ms}
+  fails:
+    image: orc/demo
+    command: [demo, exit, '3']
+  after:
+    image: orc/demo
+    command: [demo, get, 'http://base/healthz']
+    depends_on: {base: {condition: service_healthy}}
+  never:
+    image: orc/demo
+    command: [demo, sleep]
+    depends_on: {fails: {condition: service_completed_successfully}}
+",
+    );
+    let up = machine.orc(&["up", "-d"]);
+    assert_ne!(up.code, 0, "{up}");
+    up.says("fails").says("3");
+    eventually("the client found the store at its first try", || {
+        let containers = machine.ps();
+        let after = containers.iter().find(|container| container["Service"] == "after");
+        after.is_some_and(|after| after["State"] == "exited" && after["ExitCode"] == 0)
+    });
+    let never = machine.ps().into_iter().find(|container| container["Service"] == "never");
+    assert!(never.is_none_or(|never| never["State"] != "running"));
+    machine.leaves_nothing();
+}
+
+#[test]
+fn stop_start_and_restart_must_keep_the_container() {
+    let machine = Machine::new("stop-start");
+    machine.compose(THREE);
+    machine.orc(&["up", "-d"]).ok();
+    machine.orc(&["exec", "one", "demo", "write", "/kept", "yes"]).ok();
+    machine.orc(&["stop", "-t", "1", "one"]).ok();
+    assert!(!pids(&machine).keys().any(|name| name.contains("one")));
+    machine.orc(&["start", "one"]).ok();
+    machine.orc(&["restart", "-t", "1", "one"]).ok();
+    machine.orc(&["exec", "one", "demo", "cat", "/kept"]).exits(0).says("yes");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn attached_up_must_show_logs_and_carry_on_until_all_ended() {
+    let machine = Machine::new("attached");
+    machine.compose(
+        "
+services:
+  a: {image: orc/demo, command: [demo, echo, from-a]}
+  b: {image: orc/demo, command: [demo, echo, from-b]}
+",
+    );
+    machine.orc(&["up"]).exits(0).says("from-a").says("from-b");
+    machine.leaves_nothing();
+}
