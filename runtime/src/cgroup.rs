@@ -58,6 +58,23 @@ impl Cgroup {
         self.existing().try_for_each(|folder| fs::write(folder.join("cgroup.procs"), "0"))
     }
 
+    /// Makes the folders where limits will be kept, parents included. A group of somebody else that is removed
+    /// at the same time may take a common parent with it; then it is tried again.
+    pub(crate) fn ensure(&self) -> io::Result<()> {
+        let v1 = self.hierarchies.iter().any(|hierarchy| !hierarchy.controllers.is_empty());
+        for hierarchy in self.hierarchies.iter().filter(|h| v1 != h.controllers.is_empty()) {
+            let mut result = Ok(());
+            for _ in 0..limits::CGROUP_CREATE_TRIES {
+                result = fs::create_dir_all(&hierarchy.folder);
+                if result.is_ok() {
+                    break;
+                }
+            }
+            result?;
+        }
+        Ok(())
+    }
+
     /// A group below this one for a single `exec`, so that all it starts can be found again. v1 takes it in one
     /// hierarchy: limits hold for groups below, and one list of processes is enough.
     pub(crate) fn below(&self, name: &str) -> io::Result<Cgroup> {

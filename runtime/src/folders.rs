@@ -135,6 +135,13 @@ pub(crate) fn remove_dir(path: &Path) -> Result<()> {
     }
 }
 
+/// Makes a folder that only its owner may look into; one that exists is fine.
+pub(crate) fn private_dir(path: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(path).map_err(Error::file("cannot create", path))
+}
+
 /// Names of the entries of a folder; none if there is no such folder.
 pub(crate) fn names(path: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(path) {

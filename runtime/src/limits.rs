@@ -36,3 +36,5 @@ pub const PASSWD_BYTES: u64 = 4 << 20;
 pub const ATTACH_BUFFER_BYTES: usize = 1 << 20;
 /// Pause between two looks at a v1 cgroup that is being emptied.
 pub const CGROUP_RETRY: Duration = Duration::from_millis(2);
+/// How often making a cgroup is tried while somebody else removes its parent.
+pub const CGROUP_CREATE_TRIES: u32 = 10;

@@ -1,72 +1,298 @@
 //! The engine's handle on every container of this engine.
 
-use std::time::Duration;
+mod adopt;
+mod create;
+mod launch;
+mod talk;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::Stream as FuturesStream;
+use tokio::sync::RwLock;
 
-use crate::config::{ContainerConfig, ExecConfig, RuntimeConfig};
+use crate::cgroup::Cgroup;
+use crate::config::{ContainerConfig, RuntimeConfig};
 use crate::error::{Error, Result};
-use crate::session::{Attached, ExecSession};
-use crate::status::{Exit, Found, LogLine, LogQuery, Started, Stats};
+use crate::folders::{self, Folders};
+use crate::image::ImageStore;
+use crate::log;
+use crate::sealed::Sealed;
+use crate::snapshot::Snapshots;
+use crate::status::{Exit, Found, FoundState, LogLine, LogQuery, Started, Stats};
+use watch::Entry;
 
+/// All containers of one engine. Cheap to clone; one per data folder and process.
+///
+/// Every change of one container waits for the one before it. A future that is dropped does not leave half a
+/// container: what was begun is finished in the background.
+#[derive(Clone)]
 pub struct Runtime {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     config: RuntimeConfig,
+    images: ImageStore,
+    snapshots: Snapshots,
+    program: PathBuf,
+    /// What shims are executed from.
+    sealed: Sealed,
+    containers: Mutex<BTreeMap<String, Arc<Entry>>>,
+    /// Held for reading while containers start, for writing while the engine's own cgroup is removed.
+    starting: RwLock<()>,
 }
 
 impl Runtime {
-    /// Opens the folders and cleans up what a dead engine left half-made. Running containers are adopted.
+    /// Opens the folders, adopts the containers that are there, and removes what a dead engine left half-made.
+    ///
+    /// # Errors
+    /// When the folders cannot be used, or the image store is open elsewhere.
     pub async fn open(config: RuntimeConfig) -> Result<Runtime> {
-        Ok(Runtime { config })
+        let inner = blocking(move || Inner::open(config)).await?;
+        let runtime = Runtime { inner: Arc::new(inner) };
+        runtime.adopt().await?;
+        Ok(runtime)
     }
+
+    /// The images that containers are made from, by their ids.
+    pub fn images(&self) -> &ImageStore {
+        &self.inner.images
+    }
+
+    /// Writes down what the container shall be and gives it a writable layer. Doing it again is fine, also with
+    /// another configuration as long as the container does not run; it then also renews the injected files,
+    /// which do not outlive a reboot.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::Image`] if the image is not here, [`Error::AlreadyRunning`].
     pub async fn create(&self, config: ContainerConfig) -> Result<()> {
-        Err(Error::NotFound { id: config.id })
+        let entry = self.inner.entry(&config.id);
+        let created = {
+            let guard = entry.lock.clone().lock_owned().await;
+            let (inner, entry) = (self.inner.clone(), entry.clone());
+            detached(async move {
+                let created = blocking(move || create::create(&inner, &entry, config)).await;
+                drop(guard);
+                created
+            })
+            .await
+        };
+        self.inner.forget_if_unknown(&entry);
+        created
     }
+
+    /// Starts the container's program, in the same writable layer if it has run before.
+    ///
+    /// # Errors
+    /// [`Error::Command`] if there is no such program, [`Error::Start`] if the container could not be made;
+    /// nothing is left of it then but its configuration, its writable layer and its log.
     pub async fn start(&self, id: &str) -> Result<Started> {
-        Err(Error::NotFound { id: id.to_owned() })
+        let entry = self.inner.known(id)?;
+        let guard = entry.lock.clone().lock_owned().await;
+        let inner = self.inner.clone();
+        detached(async move {
+            let _starting = inner.starting.read().await;
+            let started = launch::start(&inner, &entry).await;
+            drop(guard);
+            started
+        })
+        .await
     }
+
+    /// How the container ended; at once if it already has. Nothing polls: the kernel tells.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`] if it was never started.
     pub async fn wait(&self, id: &str) -> Result<Exit> {
-        Err(Error::NotFound { id: id.to_owned() })
+        let entry = self.inner.known(id)?;
+        let mut state = entry.state.subscribe();
+        loop {
+            match &*state.borrow_and_update() {
+                FoundState::Exited(exit) => return Ok(exit.clone()),
+                FoundState::Created => return Err(Error::NotRunning { id: id.to_owned() }),
+                FoundState::Running(_) => {}
+            }
+            state.changed().await.map_err(|_| Error::NotFound { id: id.to_owned() })?;
+        }
     }
-    pub async fn signal(&self, id: &str, _signal: i32) -> Result<()> {
-        Err(Error::NotFound { id: id.to_owned() })
-    }
-    /// Kills every process of the container at once (SIGKILL).
+
+    /// Kills every process of the container at once (SIGKILL). One that does not run is fine.
     pub async fn kill_all(&self, id: &str) -> Result<()> {
-        Err(Error::NotFound { id: id.to_owned() })
+        self.inner.known(id)?;
+        let cgroup = self.inner.cgroup(id)?;
+        // A frozen process of v1 does not die.
+        blocking(move || {
+            let killed = cgroup.kill().and_then(|()| cgroup.freeze(false));
+            killed.map_err(Error::system("cannot kill a container"))
+        })
+        .await
     }
+
+    /// Stops the clock of every process of the container.
     pub async fn pause(&self, id: &str) -> Result<()> {
-        Err(Error::NotFound { id: id.to_owned() })
+        self.freeze(id, true).await
     }
+
     pub async fn unpause(&self, id: &str) -> Result<()> {
-        Err(Error::NotFound { id: id.to_owned() })
+        self.freeze(id, false).await
     }
-    pub async fn remove(&self, _id: &str) -> Result<()> {
-        Ok(())
+
+    async fn freeze(&self, id: &str, frozen: bool) -> Result<()> {
+        self.running(id)?;
+        let cgroup = self.inner.cgroup(id)?;
+        blocking(move || cgroup.freeze(frozen).map_err(Error::system("cannot freeze or thaw a container"))).await
     }
+
+    /// Kills the container if it runs and removes everything of it. One that does not exist is fine.
+    pub async fn remove(&self, id: &str) -> Result<()> {
+        create::check_id(id)?;
+        let entry = self.inner.entry(id);
+        let guard = entry.lock.clone().lock_owned().await;
+        let (runtime, id) = (self.clone(), id.to_owned());
+        detached(async move {
+            if matches!(*entry.state.borrow(), FoundState::Running(_)) {
+                runtime.kill_all(&id).await?;
+                runtime.wait(&id).await?;
+            }
+            let (inner, name) = (runtime.inner.clone(), id.clone());
+            blocking(move || create::remove(&inner, &name)).await?;
+            let last = {
+                let mut containers = runtime.inner.containers();
+                containers.remove(&id);
+                containers.is_empty()
+            };
+            drop(guard);
+            if last {
+                runtime.remove_own_cgroup().await;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The folders above the containers' groups; not while one starts, which makes its own in there.
+    async fn remove_own_cgroup(&self) {
+        let _alone = self.inner.starting.write().await;
+        for path in [folders::cgroup_parent(&self.inner.config.engine_id), "/orc".to_owned()] {
+            if let Ok(cgroup) = Cgroup::at(&path) {
+                cgroup.remove_if_empty();
+            }
+        }
+    }
+
+    /// Every container, sorted by id.
     pub async fn list(&self) -> Result<Vec<Found>> {
-        let _ = (&self.config, Duration::ZERO);
-        Ok(Vec::new())
+        let entries: Vec<Arc<Entry>> = self.inner.containers().values().cloned().collect();
+        let inner = self.inner.clone();
+        blocking(move || {
+            let mut list = Vec::new();
+            for entry in entries {
+                if let Some(stored) = create::stored(&inner.folders(&entry.id))? {
+                    list.push(Found { config: stored.config, state: entry.state.borrow().clone() });
+                }
+            }
+            Ok(list)
+        })
+        .await
     }
-    pub async fn update_file(&self, id: &str, _target: &str, _content: Vec<u8>) -> Result<()> {
-        Err(Error::NotFound { id: id.to_owned() })
-    }
-    pub async fn exec(&self, id: &str, _exec: ExecConfig) -> Result<ExecSession> {
-        Err(Error::NotFound { id: id.to_owned() })
-    }
-    pub async fn attach(&self, id: &str, _stdin: bool) -> Result<Attached> {
-        Err(Error::NotFound { id: id.to_owned() })
-    }
-    pub async fn resize(&self, id: &str, _size: crate::TtySize) -> Result<()> {
-        Err(Error::NotFound { id: id.to_owned() })
-    }
+
+    /// What the container uses right now.
     pub async fn stats(&self, id: &str) -> Result<Stats> {
-        Err(Error::NotFound { id: id.to_owned() })
+        self.running(id)?;
+        let cgroup = self.inner.cgroup(id)?;
+        blocking(move || Ok(cgroup.stats())).await
     }
+
+    /// The container's output, also of a container that has ended. With `follow` the stream ends when the
+    /// container is removed.
     pub fn logs(
         &self,
         id: &str,
-        _query: LogQuery,
-    ) -> impl FuturesStream<Item = Result<LogLine>> + Send + Unpin + 'static {
-        futures_util::stream::iter([Err(Error::NotFound { id: id.to_owned() })])
+        query: LogQuery,
+    ) -> impl FuturesStream<Item = Result<LogLine>> + Send + Unpin + 'static + use<> {
+        log::read::lines(self.inner.folders(id).logs(), query)
     }
+
+    fn running(&self, id: &str) -> Result<Started> {
+        match &*self.inner.known(id)?.state.borrow() {
+            FoundState::Running(started) => Ok(*started),
+            _ => Err(Error::NotRunning { id: id.to_owned() }),
+        }
+    }
+}
+
+impl Inner {
+    fn open(config: RuntimeConfig) -> Result<Inner> {
+        for folder in [&config.data_dir, &config.run_dir] {
+            std::fs::create_dir_all(folder).map_err(Error::file("cannot create", folder))?;
+        }
+        for folder in [folders::all_durable(&config), folders::all_run(&config)] {
+            folders::private_dir(&folder)?;
+        }
+        let program = match &config.program {
+            Some(program) => program.clone(),
+            None => std::env::current_exe().map_err(Error::system("cannot find this program's own file"))?,
+        };
+        let image = |source| Error::Image { id: String::new(), source: Box::new(source) };
+        let sealed = Sealed::of(&program, &config.run_dir).map_err(Error::file("cannot seal", &program))?;
+        Ok(Inner {
+            images: ImageStore::open(&config.data_dir).map_err(image)?.with_demo(&program),
+            snapshots: Snapshots::open(&config.data_dir).map_err(image)?,
+            program,
+            sealed,
+            containers: Mutex::default(),
+            starting: RwLock::default(),
+            config,
+        })
+    }
+
+    fn folders(&self, id: &str) -> Folders {
+        Folders::of(&self.config, id)
+    }
+
+    fn cgroup_path(&self, id: &str) -> String {
+        format!("{}/{id}", folders::cgroup_parent(&self.config.engine_id))
+    }
+
+    fn cgroup(&self, id: &str) -> Result<Cgroup> {
+        Cgroup::at(&self.cgroup_path(id)).map_err(Error::system("cannot find the cgroup hierarchies"))
+    }
+
+    fn containers(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Entry>>> {
+        // The map is whole after every single operation on it, so a panic elsewhere does no harm.
+        self.containers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The entry of a container that may not exist yet.
+    fn entry(&self, id: &str) -> Arc<Entry> {
+        self.containers().entry(id.to_owned()).or_insert_with(|| Arc::new(Entry::new(id))).clone()
+    }
+
+    fn known(&self, id: &str) -> Result<Arc<Entry>> {
+        self.containers().get(id).cloned().ok_or_else(|| Error::NotFound { id: id.to_owned() })
+    }
+
+    /// After a failed `create`: an entry without a container would be listed for ever.
+    fn forget_if_unknown(&self, entry: &Entry) {
+        if !self.folders(&entry.id).config().exists() {
+            self.containers().remove(&entry.id);
+        }
+    }
+}
+
+/// Runs what waits for the disk or the kernel where it does not hold up other tasks.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| panicked(&error))
+}
+
+/// Runs to the end even if the caller stops waiting.
+async fn detached<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    tokio::spawn(work).await.unwrap_or_else(|error| panicked(&error))
+}
+
+fn panicked<T>(error: &tokio::task::JoinError) -> Result<T> {
+    Err(Error::system("the work was interrupted")(std::io::Error::other(error.to_string())))
 }

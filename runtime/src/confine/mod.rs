@@ -125,7 +125,7 @@ fn set_ulimit(ulimit: &Ulimit) -> Result<(), Failure> {
 }
 
 /// Compose's names are those of setrlimit(2) without `RLIMIT_`.
-fn resource(name: &str) -> Option<Resource> {
+pub(crate) fn resource(name: &str) -> Option<Resource> {
     Some(match name {
         "as" => Resource::As,
         "core" => Resource::Core,
