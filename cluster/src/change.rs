@@ -261,7 +261,10 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stale { object, expected, found } => {
-                write!(f, "{object} has changed meanwhile: this was decided on version {expected}, and it is at {found}")
+                write!(
+                    f,
+                    "{object} has changed meanwhile: this was decided on version {expected}, and it is at {found}"
+                )
             }
             Self::Unknown { object } => write!(f, "there is no {object}"),
             Self::Conflict { message, .. } => f.write_str(message),

@@ -8,7 +8,8 @@ use compose_spec::{FileReference, MountKind, Project};
 
 use crate::hash::mix;
 use crate::{
-    Attachment, FileMount, NetworkName, NetworkSpec, ServiceSpec, StackName, StackSpec, VolumeName, VolumeSpec,
+    Attachment, FileMount, NetworkName, NetworkSpec, ServiceSpec, StackName, StackSpec, VolumeName,
+    VolumeSpec,
 };
 
 /// The network of services that name none.
@@ -51,8 +52,10 @@ impl StackSpec {
                 .map_err(|problem| SpecError { service: name.clone(), problem })?;
             services.insert(name.clone(), Arc::new(spec));
         }
-        let used_networks: BTreeSet<&NetworkName> = services.values().flat_map(|s| s.networks.keys()).collect();
-        let used_volumes: BTreeSet<&VolumeName> = services.values().flat_map(|s| s.volumes.values()).collect();
+        let used_networks: BTreeSet<&NetworkName> =
+            services.values().flat_map(|s| s.networks.keys()).collect();
+        let used_volumes: BTreeSet<&VolumeName> =
+            services.values().flat_map(|s| s.volumes.values()).collect();
         let networks = names
             .networks()
             .filter(|(_, spec)| used_networks.contains(&spec.name))
@@ -184,7 +187,8 @@ fn file_mount(
     folder: &str,
 ) -> Result<FileMount, String> {
     let source = &reference.source;
-    let digest = digests.get(source).ok_or_else(|| format!("the content of {what} `{source}` is not known"))?;
+    let digest =
+        digests.get(source).ok_or_else(|| format!("the content of {what} `{source}` is not known"))?;
     let target = reference.target.as_deref().unwrap_or(source);
     let number = |text: &Option<String>, of: &str| match text.as_deref() {
         None | Some("") => Ok(0),

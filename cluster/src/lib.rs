@@ -25,12 +25,17 @@ pub mod view;
 /// The vocabulary of [`ServiceSpec::compose`], for those who read it from here.
 pub use compose_spec;
 
+/// The Compose vocabulary, as specs hold it.
+pub use compose_spec;
+
 pub use change::{Change, ChangeKind, Event, Forgotten, PutStack, Refusal, RunAction};
 pub use from_project::{FileDigests, SpecError};
+pub use hash::stable_hash;
 pub use id::{NetworkName, NodeId, ServiceKey, StackName, TaskId, Version, VolumeName};
-pub use node::{Ended, Endpoint, Network, Node, NodeDescription, NodeState, Volume};
+pub use node::{Ended, Endpoint, Network, Node, NodeDescription, NodeState, Volume, overlap};
 pub use stack::{
-    Addresses, Attachment, FileMount, NetworkSpec, Run, Service, ServiceSpec, Slot, Stack, StackSpec, VolumeSpec,
+    Addresses, Attachment, FileMount, NetworkSpec, Run, Service, ServiceSpec, Slot, Stack, StackSpec,
+    VolumeSpec,
 };
 pub use state::{FORMAT_VERSION, State, Touched};
 pub use task::{

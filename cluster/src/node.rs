@@ -112,3 +112,9 @@ pub struct Ended {
     /// Volumes whose data are deleted.
     pub volumes: Vec<VolumeName>,
 }
+
+/// Whether two subnets have an address in common.
+#[must_use]
+pub fn overlap(a: Ipv4Net, b: Ipv4Net) -> bool {
+    a.contains(&b.network()) || b.contains(&a.network())
+}

@@ -192,7 +192,8 @@ impl Task {
     /// The container runs and its present generation has been started.
     pub fn is_running(&self) -> bool {
         self.container().is_some_and(|c| {
-            c.generation >= self.generation && matches!(c.state, ContainerState::Running | ContainerState::Paused)
+            c.generation >= self.generation
+                && matches!(c.state, ContainerState::Running | ContainerState::Paused)
         })
     }
 

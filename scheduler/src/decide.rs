@@ -1,9 +1,13 @@
 //! The scheduler's one entry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use cluster::view::Blocked;
-use cluster::{ChangeKind, ServiceKey, State, Timestamp, Touched};
+use cluster::view::{Blocked, Wait};
+use cluster::{ChangeKind, NodeState, ServiceKey, State, TaskId, Timestamp, Touched};
+
+use crate::ledger::Ledger;
+use crate::limits::LOST_AFTER_MS;
+use crate::{allocate, reap, replicas};
 
 /// What should happen next.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,12 +20,39 @@ pub struct Decision {
     pub blocked: BTreeMap<ServiceKey, Vec<Blocked>>,
 }
 
+/// One round of looking.
+pub(crate) struct Round<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) now: Timestamp,
+    pub(crate) changes: Vec<ChangeKind>,
+    /// What this round has given already.
+    pub(crate) ledger: Ledger<'a>,
+    blocked: BTreeMap<ServiceKey, Vec<Blocked>>,
+}
+
 /// Looks at what was touched and at what is due. Called with [`State::take_touched`] after each batch of
 /// applied changes, until it returns no change.
 #[must_use]
 pub fn decide(state: &State, touched: &Touched, now: Timestamp) -> Decision {
-    let _ = (state, touched, now);
-    Decision::default()
+    let mut round =
+        Round { state, now, changes: Vec::new(), ledger: Ledger::new(state), blocked: BTreeMap::new() };
+    let mut stacks = touched.stacks.clone();
+    let mut services = touched.services.clone();
+    if touched.room {
+        services.extend(state.services_short_of_tasks().cloned());
+        stacks.extend(state.services_short_of_tasks().map(|key| key.stack.clone()));
+    }
+    services.extend(services_of_lost_nodes(state, now));
+    for stack in &stacks {
+        allocate::networks(&mut round, stack);
+    }
+    for service in services {
+        replicas::look_at(&mut round, service);
+    }
+    reap::networks(&mut round, &touched.networks);
+    reap::volumes(&mut round, &touched.volumes);
+    reap::stacks(&mut round, &stacks);
+    Decision { changes: round.changes, wake_at: next_loss(state, now), blocked: round.blocked }
 }
 
 /// Looks at everything: the same result as [`decide`] gives step by step. For a new leader, and the oracle
@@ -30,3 +61,44 @@ pub fn decide(state: &State, touched: &Touched, now: Timestamp) -> Decision {
 pub fn decide_all(state: &State, now: Timestamp) -> Decision {
     decide(state, &Touched::everything(state), now)
 }
+
+/// When the tasks of a node that is down count as lost.
+fn lost_at(node: &cluster::Node) -> Option<Timestamp> {
+    match node.state {
+        NodeState::Ready => None,
+        NodeState::Down { since } => Some(since.plus_ms(LOST_AFTER_MS)),
+    }
+}
+
+fn services_of_lost_nodes(state: &State, now: Timestamp) -> BTreeSet<ServiceKey> {
+    let lost = state.nodes.values().filter(|node| lost_at(node).is_some_and(|at| at <= now));
+    lost.flat_map(|node| state.tasks_on(node.id)).map(|task| task.service.clone()).collect()
+}
+
+/// When the next node's tasks become lost; a node without tasks is nothing to wait for.
+fn next_loss(state: &State, now: Timestamp) -> Option<Timestamp> {
+    let down = state.nodes.values().filter(|node| state.tasks_on(node.id).next().is_some());
+    down.filter_map(lost_at).filter(|at| *at > now).min()
+}
+
+impl Round<'_> {
+    /// Whether the tasks of a node are lost: it has been down for long enough.
+    pub(crate) fn is_lost(&self, node: cluster::NodeId) -> bool {
+        self.state.nodes.get(&node).is_none_or(|node| lost_at(node).is_some_and(|at| at <= self.now))
+    }
+
+    /// Says that a service was looked at.
+    pub(crate) fn looked_at(&mut self, service: &ServiceKey) {
+        self.blocked.entry(service.clone()).or_default();
+    }
+
+    /// Says why a slot, or the task in it, waits.
+    pub(crate) fn waits(&mut self, service: &ServiceKey, slot: u32, task: Option<TaskId>, wait: Wait) {
+        let blocked = Blocked { service: service.clone(), slot, task, wait };
+        self.blocked.entry(service.clone()).or_default().push(blocked);
+    }
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use ipnet::Ipv4Net;
-
 use crate::apply::{check_version, conflict, conflict_with_hint};
 use crate::view::{PortChoice, PublishedPort, port_choice};
 use crate::{
     NetworkSpec, PutStack, Refusal, Service, ServiceKey, ServiceSpec, StackSpec, State, Version, limits,
+    overlap,
 };
 
 /// Checks a whole wish; nothing is changed before all of it has passed.
@@ -75,7 +74,10 @@ pub(super) fn check_replicas(key: &ServiceKey, spec: &ServiceSpec, replicas: u32
     }
     match &spec.compose.container_name {
         Some(name) if replicas > 1 => Err(conflict_with_hint(
-            format!("service `{}` asks for {replicas} replicas that would all be named `{name}`", key.service),
+            format!(
+                "service `{}` asks for {replicas} replicas that would all be named `{name}`",
+                key.service
+            ),
             "remove `container_name`: replicas are then named STACK-SERVICE-NUMBER",
         )),
         _ => Ok(()),
@@ -100,7 +102,9 @@ fn check_limits(spec: &StackSpec) -> Result<(), Refusal> {
 
 fn check_attachments(stack: &StackSpec, key: &ServiceKey, spec: &ServiceSpec) -> Result<(), Refusal> {
     match spec.networks.keys().find(|name| !stack.networks.values().any(|known| known.name == **name)) {
-        Some(name) => Err(Refusal::Unknown { object: format!("network `{name}` for service `{}`", key.service) }),
+        Some(name) => {
+            Err(Refusal::Unknown { object: format!("network `{name}` for service `{}`", key.service) })
+        }
         None => Ok(()),
     }
 }
@@ -219,9 +223,10 @@ fn check_subnets(state: &State, spec: &NetworkSpec) -> Result<(), Refusal> {
             conflict(format!("network `{}`: `{text}` is no subnet in CIDR notation", spec.name))
         })?;
         let ipnet::IpNet::V4(subnet) = subnet else { continue };
-        let other = state.networks.values().find(|other| {
-            other.spec.name != spec.name && (overlap(other.subnet4, subnet))
-        });
+        let other = state
+            .networks
+            .values()
+            .find(|other| other.spec.name != spec.name && overlap(other.subnet4, subnet));
         if let Some(other) = other {
             return Err(conflict(format!(
                 "network `{}`: subnet {subnet} overlaps with {} of network `{}`",
@@ -230,11 +235,6 @@ fn check_subnets(state: &State, spec: &NetworkSpec) -> Result<(), Refusal> {
         }
     }
     Ok(())
-}
-
-/// Whether two subnets have an address in common.
-pub(super) fn overlap(a: Ipv4Net, b: Ipv4Net) -> bool {
-    a.contains(&b.network()) || b.contains(&a.network())
 }
 
 fn check_volumes(state: &State, put: &PutStack) -> Result<(), Refusal> {

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::apply::conflict::overlap;
 use crate::apply::{Step, check_version, conflict};
 use crate::{
-    Addresses, Desired, Endpoint, Gate, Network, NetworkName, Node, NodeId, NodeState, Phase, Refusal, Run, Service,
-    ServiceKey, State, Task, TaskId, TaskStatus, Version,
+    Addresses, Desired, Endpoint, Gate, Network, NetworkName, Node, NodeId, NodeState, Phase, Refusal, Run,
+    Service, ServiceKey, State, Task, TaskId, TaskStatus, Version, overlap,
 };
 
 /// What a service's slots get.
@@ -32,13 +31,20 @@ impl Step<'_> {
             return Err(conflict(format!("network `{name}` is not wished for like this any more")));
         }
         let old = self.state.networks.get(&name);
-        check_version(|| format!("network `{name}`"), network.version, old.map_or(Version(0), |old| old.version))?;
+        check_version(
+            || format!("network `{name}`"),
+            network.version,
+            old.map_or(Version(0), |old| old.version),
+        )?;
         if self.state.tasks_in(&name).next().is_some() {
             return Err(conflict(format!("network `{name}` is in use")));
         }
         let others = self.state.networks.values().filter(|other| other.spec.name != name);
         if let Some(other) = others.into_iter().find(|other| overlap(other.subnet4, network.subnet4)) {
-            return Err(conflict(format!("network `{name}` would overlap with network `{}`", other.spec.name)));
+            return Err(conflict(format!(
+                "network `{name}` would overlap with network `{}`",
+                other.spec.name
+            )));
         }
         network.version = self.version;
         network.nodes = old.map(|old| old.nodes.clone()).unwrap_or_default();
@@ -155,7 +161,12 @@ impl Step<'_> {
         Ok(())
     }
 
-    pub(super) fn set_desired(&mut self, id: TaskId, version: Version, desired: Desired) -> Result<(), Refusal> {
+    pub(super) fn set_desired(
+        &mut self,
+        id: TaskId,
+        version: Version,
+        desired: Desired,
+    ) -> Result<(), Refusal> {
         let task = known_task(self.state, id, version)?;
         if matches!(task.desired, Desired::Remove(_)) && !matches!(desired, Desired::Remove(_)) {
             return Err(conflict(format!("task {id} is being removed already")));
@@ -220,7 +231,8 @@ fn check_addresses(state: &State, key: &ServiceKey, allocation: &Allocation) -> 
         let Some(network) = state.networks.get(name) else {
             return Err(Refusal::Unknown { object: format!("network `{name}`") });
         };
-        let inside = matches!(address, IpAddr::V4(v4) if network.subnet4.contains(&v4) && v4 != network.gateway4);
+        let inside =
+            matches!(address, IpAddr::V4(v4) if network.subnet4.contains(&v4) && v4 != network.gateway4);
         if !inside {
             return Err(conflict(format!("{address} is no address for a container in network `{name}`")));
         }
@@ -250,14 +262,20 @@ fn check_host_ports(
     let mut sorted = BTreeMap::new();
     for port in &ports {
         if sorted.insert((port.host_port, &port.protocol, port.host_ip), port).is_some() {
-            return Err(conflict(format!("host port {}/{} would be given twice", port.host_port, port.protocol)));
+            return Err(conflict(format!(
+                "host port {}/{} would be given twice",
+                port.host_port, port.protocol
+            )));
         }
     }
     let others = state.services().filter(|(other, _)| other != key);
     for (other, service) in others {
         for port in service.published_ports() {
             if ports.iter().any(|new| new.collides_with(&port)) {
-                return Err(conflict(format!("host port {}/{} is already {other}'s", port.host_port, port.protocol)));
+                return Err(conflict(format!(
+                    "host port {}/{} is already {other}'s",
+                    port.host_port, port.protocol
+                )));
             }
         }
     }

@@ -70,14 +70,20 @@ impl Step<'_> {
         if self.state.tasks_of(key).next().is_some() {
             return Err(conflict(format!("service {key} still has a task")));
         }
-        let Some(stack) = self.state.stacks.get_mut(&key.stack) else { return Err(unknown(format!("stack {}", key.stack))) };
+        let Some(stack) = self.state.stacks.get_mut(&key.stack) else {
+            return Err(unknown(format!("stack {}", key.stack)));
+        };
         match stack.services.get(&key.service) {
             None => return Err(unknown(format!("service {key}"))),
-            Some(service) if !service.removing => return Err(conflict(format!("service {key} is wished for"))),
+            Some(service) if !service.removing => {
+                return Err(conflict(format!("service {key} is wished for")));
+            }
             Some(_) => {}
         }
         self.look_around(key);
-        if let Some(service) = self.state.stacks.get_mut(&key.stack).and_then(|s| s.services.remove(&key.service)) {
+        if let Some(service) =
+            self.state.stacks.get_mut(&key.stack).and_then(|s| s.services.remove(&key.service))
+        {
             self.state.lookup.remove_service(key, &service);
             self.state.touched.networks.extend(service.spec.networks.keys().cloned());
         }
@@ -87,7 +93,9 @@ impl Step<'_> {
     }
 
     fn forget_network(&mut self, name: &NetworkName) -> Result<(), Refusal> {
-        let Some(network) = self.state.networks.get(name) else { return Err(unknown(format!("network `{name}`"))) };
+        let Some(network) = self.state.networks.get(name) else {
+            return Err(unknown(format!("network `{name}`")));
+        };
         if !network.removing || !self.state.is_unused(name) {
             return Err(conflict(format!("network `{name}` is in use")));
         }
@@ -101,7 +109,9 @@ impl Step<'_> {
     }
 
     fn forget_volume(&mut self, name: &VolumeName) -> Result<(), Refusal> {
-        let Some(volume) = self.state.volumes.get(name) else { return Err(unknown(format!("volume `{name}`"))) };
+        let Some(volume) = self.state.volumes.get(name) else {
+            return Err(unknown(format!("volume `{name}`")));
+        };
         if !volume.removing || volume.node.is_some() {
             return Err(conflict(format!("volume `{name}` still has data")));
         }

@@ -13,8 +13,8 @@ mod wish;
 use std::collections::BTreeSet;
 
 use crate::{
-    Change, ChangeKind, Event, NetworkName, NodeId, Refusal, Service, ServiceKey, StackName, State, Task, TaskId,
-    Timestamp, Version, VolumeName,
+    Change, ChangeKind, Event, NetworkName, NodeId, Refusal, Service, ServiceKey, StackName, State, Task,
+    TaskId, Timestamp, Version, VolumeName,
 };
 
 impl State {
@@ -46,7 +46,9 @@ impl State {
 /// The service that a decision of the scheduler is about.
 fn subject(state: &State, kind: &ChangeKind) -> Option<ServiceKey> {
     match kind {
-        ChangeKind::Allocate { service, .. } | ChangeKind::CreateTask { service, .. } => Some(service.clone()),
+        ChangeKind::Allocate { service, .. } | ChangeKind::CreateTask { service, .. } => {
+            Some(service.clone())
+        }
         ChangeKind::OpenGate { task, .. } | ChangeKind::SetDesired { task, .. } => {
             state.tasks.get(task).map(|task| task.service.clone())
         }

@@ -2,8 +2,8 @@
 
 use crate::apply::{Step, check_version, conflict};
 use crate::{
-    Ended, NetworkName, Node, NodeDescription, NodeId, NodeState, Refusal, TaskId, TaskStatus, Version, VolumeName,
-    limits,
+    Ended, NetworkName, Node, NodeDescription, NodeId, NodeState, Refusal, TaskId, TaskStatus, Version,
+    VolumeName, limits,
 };
 
 impl Step<'_> {

@@ -102,7 +102,9 @@ impl Step<'_> {
 
     fn existing(&self, key: &ServiceKey) -> Result<&Service, Refusal> {
         match self.state.service(key) {
-            None => Err(Refusal::Unknown { object: format!("service `{}` in stack `{}`", key.service, key.stack) }),
+            None => Err(Refusal::Unknown {
+                object: format!("service `{}` in stack `{}`", key.service, key.stack),
+            }),
             Some(service) if service.removing => {
                 Err(conflict(format!("service `{}` of stack `{}` is being removed", key.service, key.stack)))
             }
@@ -130,7 +132,8 @@ impl Step<'_> {
         let mut again = BTreeSet::new();
         for dependency in restarted {
             for (key, service) in self.state.dependents(dependency) {
-                let restart = service.spec.compose.depends_on.get(&dependency.service).is_some_and(|d| d.restart);
+                let restart =
+                    service.spec.compose.depends_on.get(&dependency.service).is_some_and(|d| d.restart);
                 if restart && !service.removing && service.run == Run::Started && !restarted.contains(key) {
                     again.insert(key.clone());
                 }
@@ -145,7 +148,8 @@ impl Step<'_> {
     fn remove_stopped(&mut self, key: &ServiceKey, how: &StopHow) {
         let Some(service) = self.state.service(key).cloned() else { return };
         let alive = self.state.tasks_of(key).any(|task| {
-            task.container().is_some_and(|c| c.is_alive()) || task.desired == crate::Desired::Run && task.finished().is_none()
+            task.container().is_some_and(|c| c.is_alive())
+                || task.desired == crate::Desired::Run && task.finished().is_none()
         });
         if service.spec.one_off {
             self.store_service(key, Service { removing: true, how: how.clone(), ..service });

@@ -88,7 +88,8 @@ impl Step<'_> {
         let mut again = BTreeSet::new();
         for dependency in replaced {
             for (key, service) in self.state.dependents(dependency) {
-                let restart = service.spec.compose.depends_on.get(&dependency.service).is_some_and(|d| d.restart);
+                let restart =
+                    service.spec.compose.depends_on.get(&dependency.service).is_some_and(|d| d.restart);
                 if restart && !service.removing && !replaced.contains(key) {
                     again.insert(key.clone());
                 }

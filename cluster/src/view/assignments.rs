@@ -136,7 +136,10 @@ impl AssignmentsDelta {
     /// Nothing but the version differs: there is no need to send it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.tasks.is_empty() && self.networks.is_empty() && self.volumes.is_empty() && self.services.is_empty()
+        self.tasks.is_empty()
+            && self.networks.is_empty()
+            && self.volumes.is_empty()
+            && self.services.is_empty()
     }
 }
 

@@ -31,7 +31,8 @@ pub enum PortChoice {
 /// compose-spec has refused it before.
 #[must_use]
 pub fn port_choice(port: &compose_spec::Port) -> PortChoice {
-    match port.published.as_deref().filter(|text| !text.is_empty() && *text != "0").and_then(host_port_range) {
+    match port.published.as_deref().filter(|text| !text.is_empty() && *text != "0").and_then(host_port_range)
+    {
         None => PortChoice::Any,
         Some((from, to)) if from == to => PortChoice::Fixed(from),
         Some((from, to)) => PortChoice::Range(from, to),
@@ -78,7 +79,9 @@ impl Service {
 }
 
 impl PublishedPort {
-    pub(crate) fn of(port: &compose_spec::Port, host_port: u16, slot: Option<u32>) -> Self {
+    /// What an entry of `ports` leads to from a host port.
+    #[must_use]
+    pub fn of(port: &compose_spec::Port, host_port: u16, slot: Option<u32>) -> Self {
         Self {
             host_ip: port.host_ip.as_deref().and_then(|ip| ip.parse().ok()),
             host_port,
@@ -94,7 +97,9 @@ impl PublishedPort {
         self.host_port == other.host_port
             && self.protocol == other.protocol
             && match (self.host_ip, other.host_ip) {
-                (Some(a), Some(b)) => a == b || is_any(a) && same_family(a, b) || is_any(b) && same_family(a, b),
+                (Some(a), Some(b)) => {
+                    a == b || is_any(a) && same_family(a, b) || is_any(b) && same_family(a, b)
+                }
                 _ => true,
             }
     }

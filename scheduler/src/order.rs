@@ -1,0 +1,45 @@
+//! May a task be stopped? What depends on its service and is going as well stops first.
+
+use std::collections::BTreeSet;
+
+use cluster::{Desired, Run, Service, ServiceKey, State};
+
+/// The service that has to stop before this one may: it depends on it, is on its way out (or to be stopped)
+/// like it, and still lives. `None` when nothing is in the way.
+pub(crate) fn stops_first<'a>(
+    state: &'a State,
+    key: &ServiceKey,
+    service: &Service,
+) -> Option<&'a ServiceKey> {
+    let going =
+        |other: &Service| other.removing || (!service.removing && matches!(other.run, Run::Stopped(_)));
+    let (first, _) =
+        state.dependents(key).find(|(other, value)| *other != key && going(value) && lives(state, other))?;
+    (!depends_on_itself(state, key)).then_some(first)
+}
+
+/// Whether a service has a container that runs, or may still come to run, on a node that can be reached.
+fn lives(state: &State, key: &ServiceKey) -> bool {
+    state.tasks_of(key).any(|task| {
+        let alive = task.container().is_some_and(cluster::ContainerStatus::is_alive);
+        state.is_ready(task.node)
+            && task.status.phase != cluster::Phase::Removed
+            && (alive || (task.desired == Desired::Run && task.finished().is_none()))
+    })
+}
+
+/// Whether a service is on a circle of dependencies. One file cannot have that, but services of different
+/// states of a file can; they are stopped in no order then, rather than never.
+fn depends_on_itself(state: &State, key: &ServiceKey) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut next: Vec<&ServiceKey> = state.dependents(key).map(|(dependent, _)| dependent).collect();
+    while let Some(dependent) = next.pop() {
+        if dependent == key {
+            return true;
+        }
+        if seen.insert(dependent) {
+            next.extend(state.dependents(dependent).map(|(further, _)| further));
+        }
+    }
+    false
+}

@@ -1,0 +1,51 @@
+//! Why a container is replaced or removed, in words.
+
+use std::collections::BTreeSet;
+
+use cluster::{Service, ServiceKey, State, Task, compose_spec};
+use serde_json::Value;
+
+/// What differs between what a task runs and what is wished for.
+pub(super) fn of_replacement(task: &Task, service: &Service) -> String {
+    let (old, new) = (&task.spec, &service.spec);
+    if old.hash == new.hash {
+        return "asked for anew".to_owned();
+    }
+    let mut differs = differing_attributes(&old.compose, &new.compose);
+    if old.files != new.files {
+        differs.insert("content of secrets or configs".to_owned());
+    }
+    match differs.into_iter().collect::<Vec<_>>().as_slice() {
+        [] => "network changed".to_owned(),
+        [one] => format!("{one} changed"),
+        [first @ .., last] => format!("{} and {last} changed", first.join(", ")),
+    }
+}
+
+/// The names of the attributes that differ, as in the file.
+fn differing_attributes(old: &compose_spec::Service, new: &compose_spec::Service) -> BTreeSet<String> {
+    let (Ok(Value::Object(old)), Ok(Value::Object(new))) =
+        (serde_json::to_value(old), serde_json::to_value(new))
+    else {
+        return BTreeSet::new();
+    };
+    // These do not make another container.
+    let ignored = ["depends_on", "scale", "build", "pull_policy", "profiles"];
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    names
+        .into_iter()
+        .filter(|name| !ignored.contains(&name.as_str()) && old.get(*name) != new.get(*name))
+        .cloned()
+        .collect()
+}
+
+/// Why a slot is not wished for any more.
+pub(super) fn of_removal(state: &State, key: &ServiceKey, service: &Service) -> &'static str {
+    let stack_goes = state.stacks.get(&key.stack).is_some_and(|stack| stack.removing);
+    match (service.removing, stack_goes, service.orphan) {
+        (true, true, _) => "the stack is removed",
+        (true, false, true) => "not in the file any more",
+        (true, false, false) => "removed",
+        (false, _, _) => "scaled down",
+    }
+}
