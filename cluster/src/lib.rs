@@ -23,10 +23,7 @@ mod time;
 pub mod view;
 
 /// The vocabulary of [`ServiceSpec::compose`], for those who read it from here.
-pub use ::compose_spec;
-
-/// The Compose vocabulary, as specs hold it.
-pub use ::compose_spec;
+pub use compose_spec;
 
 pub use change::{Change, ChangeKind, Event, Forgotten, PutStack, Refusal, RunAction};
 pub use from_project::{FileDigests, SpecError};
