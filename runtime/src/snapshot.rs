@@ -4,21 +4,21 @@
 //! in its own mount namespace, so that neither an engine that dies nor one that restarts leaves mounts behind.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
     fsconfig_set_string, fsmount, fsopen, move_mount,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::image::{Error, Image, Result};
+use crate::image::{Error, Image, Result, lower};
 
 /// Everything [`mount`] needs to know; plain data, so that it can be handed to another process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,21 +64,23 @@ impl Snapshots {
         let dir = self.of(container)?;
         let (upper, work, base) = (dir.join("upper"), dir.join("work"), dir.join("base"));
         let marker = dir.join(LAYERS_FILE);
-        let paths: Vec<&Path> = image.layers.iter().rev().map(PathBuf::as_path).collect();
+        let below: Vec<PathBuf> = image.layers.iter().rev().cloned().collect();
         if !marker.exists() {
             for folder in [&dir, &upper, &work, &base] {
                 make_dir(folder)?;
             }
-            // A container's root folder must be passable for every user of the image.
-            set_mode(&upper, 0o755)?;
-            set_mode(&base, 0o755)?;
-            make_base(&base, &paths)?;
+            // What is highest decides how the root folder looks, and that is the image's business.
+            let root = below.first().and_then(|top| fs::metadata(top).ok());
+            for top in [&base, &upper] {
+                copy_owner_and_mode(root.as_ref(), top)?;
+            }
+            make_base(&base, &below)?;
             let text = image.layers.iter().filter_map(|p| layer_name(p)).collect::<Vec<_>>().join("\n");
             // Written last: a snapshot without it is started over.
             write_new(&marker, &text)?;
         }
         let mut lower = vec![base];
-        lower.extend(image.layers.iter().rev().cloned());
+        lower.extend(below);
         Ok(OverlayMount { lower, upper, work })
     }
 
@@ -148,18 +150,19 @@ fn list_names(dir: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// `layers/<name>/fs` is what is mounted.
 fn layer_name(path: &Path) -> Option<&str> {
-    path.file_name().and_then(OsStr::to_str)
+    path.parent().and_then(Path::file_name).and_then(OsStr::to_str)
 }
 
 /// The small layer of orc's own: what the image lacks of the places that engines mount over.
 ///
 /// A place that is a symbolic link in the image (`resolv.conf` to somewhere in `/run`) becomes a plain file, so
 /// that what is mounted there is seen there.
-fn make_base(base: &Path, lower: &[&Path]) -> Result<()> {
+fn make_base(base: &Path, lower: &[PathBuf]) -> Result<()> {
     for folder in BASE_FOLDERS {
         let made = base.join(folder);
-        match kind_in(lower, folder) {
+        match lower::find(lower, Path::new(folder)) {
             // Only /etc is needed in any case: it holds the files below. It must look like the image's own.
             Some(_) if folder != "etc" => continue,
             found => {
@@ -169,12 +172,12 @@ fn make_base(base: &Path, lower: &[&Path]) -> Result<()> {
         }
     }
     for file in BASE_FILES {
-        if kind_in(lower, file).is_none_or(|found| !found.is_file()) {
+        if lower::find(lower, Path::new(file)).is_none_or(|found| !found.is_file()) {
             write_new(&base.join(file), "")?;
             set_mode(&base.join(file), 0o644)?;
         }
     }
-    if kind_in(lower, MTAB.0).is_none() {
+    if lower::find(lower, Path::new(MTAB.0)).is_none() {
         let path = base.join(MTAB.0);
         match symlink(MTAB.1, &path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -184,27 +187,6 @@ fn make_base(base: &Path, lower: &[&Path]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// What the highest layer that knows `path` has there; `None` if no layer has it, or one has deleted it.
-fn kind_in(lower: &[&Path], path: &str) -> Option<fs::Metadata> {
-    for layer in lower {
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        let Ok(root) = rustix::fs::open(*layer, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) else {
-            continue;
-        };
-        let Ok(found) = rustix::fs::openat2(&root, path, flags, Mode::empty(), inside) else { continue };
-        let metadata = File::from(found).metadata().ok()?;
-        return (!is_whiteout(&metadata)).then_some(metadata);
-    }
-    None
-}
-
-/// overlayfs marks a deleted name with a character device 0:0.
-pub(crate) fn is_whiteout(metadata: &fs::Metadata) -> bool {
-    use std::os::unix::fs::{FileTypeExt, MetadataExt};
-    metadata.file_type().is_char_device() && metadata.rdev() == 0
 }
 
 fn copy_owner_and_mode(from: Option<&fs::Metadata>, to: &Path) -> Result<()> {

@@ -69,7 +69,7 @@ impl fmt::Debug for Digest {
 }
 
 /// Collects bytes into a digest.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Hasher(sha2::Sha256);
 
 impl Hasher {
@@ -93,6 +93,10 @@ pub(crate) struct HashingReader<R> {
 impl<R: Read> HashingReader<R> {
     pub(crate) fn new(inner: R) -> Self {
         HashingReader { inner, hasher: Hasher::default(), bytes: 0 }
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut R {
+        &mut self.inner
     }
 
     pub(crate) fn finish(self) -> (Digest, u64) {

@@ -42,6 +42,8 @@ pub enum Error {
         #[source]
         source: Box<Error>,
     },
+    #[error("image `{reference}` is built in and has no archive to be saved")]
+    NoArchive { reference: String },
     #[error("image store `{}` is in use by another process", path.display())]
     Busy { path: PathBuf },
     #[error("{doing} `{}`", path.display())]

@@ -9,12 +9,19 @@
 //!                                                       └───────────► index.json (names, images) ◄── last
 //! ```
 
+mod archive;
 mod config;
+mod demo;
 mod digest;
 mod error;
+pub(crate) mod inside;
 pub mod limits;
+pub(crate) mod lower;
+mod pull;
 mod reference;
+mod registry;
 mod store;
+mod unpack;
 
 use std::path::PathBuf;
 

@@ -48,6 +48,11 @@ impl Reference {
         host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
+    /// The same registry and repository, whatever the tag.
+    pub(crate) fn is_same_repository(&self, other: &Reference) -> bool {
+        (&self.registry, &self.repository) == (&other.registry, &other.repository)
+    }
+
     /// As people write it: without the default registry and its `library/`.
     pub fn familiar(&self) -> String {
         let full = self.to_string();

@@ -1,0 +1,71 @@
+//! Extended header records of pax: `LENGTH KEY=VALUE\n`, see pax(1).
+//!
+//! Records are taken by their length. The `tar` crate (0.4) splits them at line ends instead, which loses binary
+//! attributes (a capability set may hold the byte 10) and, worse, lets an attribute's value pose as a record.
+
+/// One record; both parts are as hostile as the archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record<'a> {
+    pub(super) key: &'a [u8],
+    pub(super) value: &'a [u8],
+}
+
+/// All records of an extended header, or what is wrong with it.
+pub(super) fn records(mut data: &[u8]) -> Result<Vec<Record<'_>>, &'static str> {
+    const BAD: &str = "malformed pax header";
+    let mut records = Vec::new();
+    // GNU tar and others pad with zeros.
+    while !data.is_empty() && data[0] != 0 {
+        let space = data.iter().take(20).position(|b| *b == b' ').ok_or(BAD)?;
+        let digits = std::str::from_utf8(&data[..space]).map_err(|_| BAD)?;
+        if !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(BAD);
+        }
+        let length: usize = digits.parse().map_err(|_| BAD)?;
+        let record = data.get(space + 1..length).ok_or(BAD)?;
+        let record = record.strip_suffix(b"\n").ok_or(BAD)?;
+        let equals = record.iter().position(|b| *b == b'=').filter(|at| *at > 0).ok_or(BAD)?;
+        records.push(Record { key: &record[..equals], value: &record[equals + 1..] });
+        data = &data[length..];
+    }
+    Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(data: &[u8], expect: Result<&[(&[u8], &[u8])], ()>) {
+        let got = records(data).map(|list| list.iter().map(|r| (r.key, r.value)).collect::<Vec<_>>());
+        assert_eq!(got.as_deref().map_err(|_| ()), expect, "{}", data.escape_ascii());
+    }
+
+    #[test]
+    fn records_are_taken_by_length() {
+        check(b"", Ok(&[]));
+        check(b"9 path=a\n", Ok(&[(b"path", b"a")]));
+        check(b"9 path=a\n10 size=12\n\0\0\0", Ok(&[(b"path", b"a"), (b"size", b"12")]));
+        check(b"8 a=b=c\n", Ok(&[(b"a", b"b=c")]));
+        check(b"5 a=\n", Ok(&[(b"a", b"")]));
+    }
+
+    #[test]
+    fn a_value_cannot_pose_as_a_record() {
+        check(b"17 x=1\n9 size=9\n\n", Ok(&[(b"x", b"1\n9 size=9\n")]));
+    }
+
+    #[test]
+    fn malformed_headers_are_refused() {
+        for bad in [
+            &b"9 path=a"[..],
+            b"x path=a\n",
+            b"999 path=a\n",
+            b"3 \n",
+            b"4 =\n",
+            b"+9 path=a\n",
+            b"2 9 a=b\n",
+        ] {
+            check(bad, Err(()));
+        }
+    }
+}
