@@ -1,0 +1,139 @@
+//! What the end of an action means for its task.
+
+use cluster::{Exit, Phase, Timestamp};
+
+use super::action::{ActionId, Failure, FailureKind, Outcome};
+use super::health::Monitor;
+use super::shared::Trouble;
+use super::task::{Container, Ended, Machine, Step, Wiring, ended};
+
+impl Machine {
+    /// The lane's action ended. An action that was given up is ignored.
+    pub(crate) fn done(&mut self, id: ActionId, result: Result<Outcome, Failure>, now: Timestamp) {
+        let Some((_, step)) = self.doing.take_if(|(doing, _)| *doing == id) else { return };
+        match result {
+            Ok(outcome) => {
+                self.trouble = None;
+                self.succeeded(step, outcome, now);
+            }
+            Err(failure) => self.failed(step, failure, now),
+        }
+    }
+
+    fn succeeded(&mut self, step: Step, outcome: Outcome, now: Timestamp) {
+        match (step, outcome) {
+            (Step::Pull, Outcome::Image { id, config }) => self.image = Some((id, config)),
+            (Step::Fetch(digest), Outcome::Blob(content)) => drop(self.blobs.insert(digest, content)),
+            (Step::OwnVolume(name), Outcome::Path(path)) => drop(self.own_volumes.insert(name, path)),
+            (Step::Netns, Outcome::Path(path)) => self.wiring = Wiring::Made(path),
+            (Step::Attach, _) => self.wired(Wiring::Attached),
+            (Step::Dns, _) => self.wired(Wiring::Served),
+            (Step::Create, _) => {
+                self.container = Container::Created;
+                self.phase = self.phase.max(Phase::Prepared);
+                self.blobs.clear();
+            }
+            (Step::Refresh(target), _) => drop(self.stale_files.remove(&target)),
+            (Step::Keep(record), _) => {
+                (self.record, self.kept, self.armed) = (record, true, true);
+            }
+            (Step::Start, Outcome::Started(started)) => {
+                let at = Timestamp(started.started_at_ms);
+                self.container = Container::Running { pid: started.pid, started: at };
+                self.phase = self.phase.max(Phase::Started);
+                (self.armed, self.stop) = (false, None);
+                self.answered = self.record.generation;
+                self.blobs.clear();
+                let check = self.origin.as_ref().and_then(|origin| origin.check.clone());
+                self.monitor = check.map(|check| Monitor::new(check, at));
+            }
+            (Step::RemoveContainer, _) => self.lose_container(),
+            (Step::RemoveNetns, _) => self.wiring = Wiring::Absent,
+            (Step::RemoveOwnVolume(name), _) => {
+                self.own_volumes.remove(&name);
+                if let Some(origin) = &mut self.origin {
+                    origin.anonymous.retain(|_, own| *own != name);
+                }
+            }
+            (Step::Forget, _) => self.kept = false,
+            // What signals and kills do is seen when the container ends.
+            (Step::Signal | Step::Kill, _) => {}
+            // An outcome that does not fit its action is an error of the executor, and as good as a failure.
+            (step, outcome) => {
+                let message = format!("{step:?} gave {outcome:?}, which does not fit");
+                self.failed(step, Failure { message, kind: FailureKind::Passing }, now);
+            }
+        }
+    }
+
+    fn failed(&mut self, step: Step, failure: Failure, now: Timestamp) {
+        match (&step, failure.kind) {
+            (Step::Start, FailureKind::Command(code)) => {
+                self.armed = false;
+                self.answered = self.record.generation;
+                self.phase = self.phase.max(Phase::Started);
+                let exit = Exit { code, oom: false, error: Some(failure.message), at: now };
+                self.container = Container::Ended(Ended { exit, ran_ms: 0, stopped: false, verdict: None });
+            }
+            // Somebody took the container away: it is made anew.
+            (Step::Start | Step::Refresh(_), FailureKind::Gone) => self.lose_container(),
+            (Step::RemoveContainer, FailureKind::Gone) => self.lose_container(),
+            // It ends by itself, or will be killed; its end is being waited for.
+            (Step::Signal | Step::Kill, _) => {}
+            _ => self.trouble = Some(Trouble::after(self.trouble.as_ref(), failure, now)),
+        }
+    }
+
+    fn wired(&mut self, step: fn(std::path::PathBuf) -> Wiring) {
+        if let Wiring::Made(path) | Wiring::Attached(path) = &self.wiring {
+            self.wiring = step(path.clone());
+        }
+    }
+
+    fn lose_container(&mut self) {
+        self.container = Container::Absent;
+        (self.armed, self.stop, self.monitor) = (false, None, None);
+        self.stale_files.clear();
+    }
+
+    /// The container ended, or nobody can say what became of it.
+    pub(crate) fn exited(&mut self, id: ActionId, result: Result<Outcome, Failure>, now: Timestamp) {
+        if self.watch != Some(id) {
+            return;
+        }
+        self.watch = None;
+        let Container::Running { started, .. } = self.container else { return };
+        let stopped = self.stop.is_some();
+        let end = match result {
+            Ok(Outcome::Exited(exit)) => ended(&exit, stopped),
+            Ok(other) => unknown_end(started, now, format!("waiting gave {other:?}"), stopped),
+            Err(failure) => unknown_end(started, now, failure.message, stopped),
+        };
+        self.container = Container::Ended(end);
+        (self.stop, self.monitor, self.probe) = (None, None, None);
+    }
+
+    /// The health check ended.
+    pub(crate) fn probed(&mut self, id: ActionId, result: Result<Outcome, Failure>, now: Timestamp) {
+        let Some((_, began)) = self.probe.take_if(|(probe, _)| *probe == id) else { return };
+        let Some(monitor) = &mut self.monitor else { return };
+        let result = match result {
+            Ok(Outcome::Probed(result)) => result,
+            Ok(other) => failed_probe(format!("the check gave {other:?}")),
+            Err(failure) => failed_probe(failure.message),
+        };
+        monitor.answered(&result, began, now);
+    }
+}
+
+/// The status of a container of which nobody knows how it ended; Docker's value.
+const UNKNOWN_CODE: i32 = 255;
+
+fn unknown_end(started: Timestamp, now: Timestamp, error: String, stopped: bool) -> Ended {
+    let exit = Exit { code: UNKNOWN_CODE, oom: false, error: Some(error), at: now };
+    Ended { exit, ran_ms: now.ms_since(started), stopped, verdict: None }
+}
+
+fn failed_probe(output: String) -> super::action::ProbeResult {
+    super::action::ProbeResult { code: 1, timed_out: false, output }
+}

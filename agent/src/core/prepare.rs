@@ -1,0 +1,144 @@
+//! The way to a container that can be started: image, contents, volumes, namespace, interfaces, names, the
+//! container itself.
+
+use ::core::net::IpAddr;
+use cluster::{Phase, Task};
+
+use super::action::Action;
+use super::shared::{Shared, Trouble};
+use super::task::{Container, Machine, Step, Todo, Wiring, World};
+use super::translate::{self, Parts, Volumes};
+
+impl Machine {
+    /// Everything up to the container, and what a container from an earlier boot has lost.
+    pub(super) fn prepare(&mut self, world: &World<'_>) -> Todo {
+        let Some(task) = self.task.clone() else { return Ok(()) };
+        if self.container == Container::Absent {
+            self.phase = self.phase.max(Phase::Preparing);
+            self.gather(&task, world)?;
+        }
+        self.wire(world)?;
+        if self.container == Container::Absent {
+            return self.create(&task, world);
+        }
+        self.refresh(&task, world)
+    }
+
+    /// Image, origin, contents and volumes.
+    fn gather(&mut self, task: &Task, world: &World<'_>) -> Todo {
+        let Some((image, config)) = self.image.clone() else {
+            let (reference, policy) = self.or_trouble(translate::image_of(task))?;
+            return Err(Some((Step::Pull, Action::PullImage { reference, policy })));
+        };
+        if self.origin.is_none() {
+            let origin = translate::origin(task, &image, &config);
+            let origin = self.or_trouble(origin)?;
+            self.record.generation = origin.generation;
+            self.answered = origin.generation;
+            self.origin = Some(origin);
+        }
+        self.fetch(task)?;
+        let own = self.origin.iter().flat_map(|origin| origin.anonymous.values());
+        if let Some(name) = own.into_iter().find(|name| !self.own_volumes.contains_key(*name)).cloned() {
+            return Err(Some((Step::OwnVolume(name.clone()), Action::EnsureVolume(name))));
+        }
+        let named: Vec<_> = self.origin.iter().flat_map(|origin| origin.volumes.clone()).collect();
+        self.wait_for(named.iter().map(|name| world.volumes.get(name)))
+    }
+
+    fn fetch(&mut self, task: &Task) -> Todo {
+        let missing = task.spec.files.iter().find(|file| !self.blobs.contains_key(&file.digest));
+        match missing.map(|file| file.digest.clone()) {
+            None => Ok(()),
+            Some(digest) => Err(Some((Step::Fetch(digest.clone()), Action::FetchBlob { digest }))),
+        }
+    }
+
+    /// The namespace with its interfaces and its DNS. All of it may be asked for twice, so what an earlier
+    /// run of the agent left is simply asked for again.
+    pub(super) fn wire(&mut self, world: &World<'_>) -> Todo {
+        let Some(task) = &self.task else { return Ok(()) };
+        if task.endpoints.is_empty() {
+            return Ok(());
+        }
+        match &self.wiring {
+            Wiring::Absent | Wiring::Left => Err(Some((Step::Netns, Action::CreateNetns(self.id)))),
+            Wiring::Made(_) => {
+                let networks = translate::networks(task);
+                let endpoints = translate::endpoints(task);
+                self.wait_for(networks.iter().map(|name| world.networks.get(name)))?;
+                Err(Some((Step::Attach, Action::Attach(self.id, endpoints))))
+            }
+            Wiring::Attached(_) => Err(Some((Step::Dns, Action::ServeDns(self.id)))),
+            Wiring::Served(_) => Ok(()),
+        }
+    }
+
+    fn create(&mut self, task: &Task, world: &World<'_>) -> Todo {
+        let (Some((_, config)), Some(origin)) = (&self.image, &self.origin) else { return Err(None) };
+        let volumes = self.all_volumes(world);
+        let parts = Parts {
+            image: config,
+            netns: match &self.wiring {
+                Wiring::Served(path) => Some(path),
+                _ => None,
+            },
+            volumes: &volumes,
+            blobs: &self.blobs,
+            gateway: gateway(task, world),
+        };
+        let config = translate::container(task, origin, parts);
+        let config = self.or_trouble(config)?;
+        Err(Some((Step::Create, Action::CreateContainer(Box::new(config)))))
+    }
+
+    /// Files that only memory held are given anew to a container from an earlier boot.
+    fn refresh(&mut self, task: &Task, world: &World<'_>) -> Todo {
+        let Some(target) = self.stale_files.first().cloned() else { return Ok(()) };
+        self.fetch(task)?;
+        let files = translate::files(task, &self.blobs, gateway(task, world));
+        let files = self.or_trouble(files)?;
+        let Some(file) = files.into_iter().find(|file| file.target == target) else {
+            self.stale_files.remove(&target);
+            return self.refresh(task, world);
+        };
+        let action = Action::RefreshFile { task: self.id, target: target.clone(), content: file.content };
+        Err(Some((Step::Refresh(target), action)))
+    }
+
+    fn all_volumes(&self, world: &World<'_>) -> Volumes {
+        let mut all = self.own_volumes.clone();
+        for name in self.origin.iter().flat_map(|origin| &origin.volumes) {
+            if let Some(path) = world.volumes.get(name).and_then(Shared::ready) {
+                all.insert(name.0.clone(), path.clone());
+            }
+        }
+        all
+    }
+
+    /// Waits until all of these are ready; the first problem among them is the task's.
+    fn wait_for<'s, T: 's>(&mut self, things: impl Iterator<Item = Option<&'s Shared<T>>>) -> Todo {
+        let mut ready = true;
+        for thing in things {
+            if thing.and_then(Shared::ready).is_none() {
+                ready = false;
+                self.blocked = self.blocked.take().or_else(|| thing.and_then(Shared::problem));
+            }
+        }
+        if ready { Ok(()) } else { Err(None) }
+    }
+
+    /// What cannot be honoured stays so until the wish changes.
+    fn or_trouble<T>(&mut self, result: Result<T, String>) -> Result<T, Option<(Step, Action)>> {
+        result.map_err(|message| {
+            self.trouble = Some(Trouble::lasting(message));
+            None
+        })
+    }
+}
+
+fn gateway(task: &Task, world: &World<'_>) -> Option<IpAddr> {
+    let first = task.endpoints.first()?;
+    let network = world.assigned?.networks.get(&first.network)?;
+    Some(IpAddr::V4(network.gateway4))
+}

@@ -1,0 +1,79 @@
+//! What the manager is told of a task.
+
+use cluster::{ContainerState, ContainerStatus, Health, Phase, Problem, TaskStatus, Timestamp};
+
+use super::restart::Verdict;
+use super::shared::Trouble;
+use super::stop::Stop;
+use super::task::{Container, Machine, Wish};
+
+impl Machine {
+    /// The status that the manager does not know yet. `conflict`: a host port of its service that is taken.
+    pub(crate) fn report(&mut self, conflict: Option<&Problem>, synced: bool, now: Timestamp) -> Option<TaskStatus> {
+        self.task.as_ref()?;
+        let status = TaskStatus {
+            phase: self.phase.max(self.reported.phase),
+            at: self.reported.at,
+            container: self.container_status(synced),
+            problem: self.problem(now).or_else(|| conflict.filter(|_| !self.is_gone()).cloned()),
+        };
+        if status == self.reported {
+            return None;
+        }
+        self.reported = TaskStatus { at: now, ..status };
+        Some(self.reported.clone())
+    }
+
+    fn problem(&self, now: Timestamp) -> Option<Problem> {
+        let overdue = self.stop.as_ref().is_some_and(|stop| stop.is_overdue(now));
+        let stuck = overdue.then(|| Problem {
+            message: "it was killed and does not end: a process of it waits in the kernel".to_owned(),
+            retry_at: self.wake,
+        });
+        stuck.or_else(|| self.trouble.as_ref().map(Trouble::problem)).or_else(|| self.blocked.clone())
+    }
+
+    fn container_status(&self, synced: bool) -> Option<ContainerStatus> {
+        let origin = self.origin.as_ref()?;
+        if self.phase < Phase::Prepared {
+            return None;
+        }
+        let (pid, started_at) = match self.container {
+            Container::Running { pid, started } => (Some(pid), Some(started)),
+            // The last start stays known while the container is not running.
+            _ => (None, self.reported.container.as_ref().and_then(|container| container.started_at)),
+        };
+        let before = self.reported.container.as_ref().and_then(|container| container.exit.clone());
+        let exit = match &self.container {
+            Container::Ended(ended) => Some(ended.exit.clone()),
+            _ => before,
+        };
+        Some(ContainerStatus {
+            state: self.container_state(synced)?,
+            generation: self.answered,
+            pid,
+            started_at,
+            restarts: self.record.restarts,
+            exit,
+            health: self.monitor.as_ref().map_or(Health::None, |monitor| monitor.state().clone()),
+            image: origin.image.clone(),
+        })
+    }
+
+    fn container_state(&self, synced: bool) -> Option<ContainerState> {
+        Some(match &self.container {
+            Container::Absent => return None,
+            Container::Created => ContainerState::Created,
+            Container::Running { .. } if self.stop.as_ref().is_some_and(Stop::is_final) => {
+                ContainerState::Stopping
+            }
+            Container::Running { .. } => ContainerState::Running,
+            Container::Ended(ended) => match ended.verdict {
+                Some(Verdict::Again { at, .. }) if self.wish(synced) == Wish::Running => {
+                    ContainerState::Restarting { at }
+                }
+                _ => ContainerState::Exited,
+            },
+        })
+    }
+}

@@ -1,0 +1,468 @@
+//! One task: what is wished, what is there, and the one next step from the one to the other.
+//!
+//! A task does one thing at a time (its lane); waiting for the container's end and health checks run beside
+//! it. Each look at it starts from the wish, so nothing is lost when the wish changes half-way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cluster::view::Assignments;
+use cluster::{
+    Desired, Exit, Gate, Health, NetworkName, Phase, Problem, StopHow, Task, TaskId, TaskStatus, Timestamp,
+    VolumeName,
+};
+use overlay_net::NetworkSpec;
+use runtime::image::ImageConfig;
+use runtime::{Found, FoundState};
+
+use super::action::{Action, ActionId};
+use super::health::Monitor;
+use super::project::Local;
+use super::record::{Origin, Record};
+use super::restart::{Policy, Run, Verdict};
+use super::shared::{Hold, Shared, Trouble};
+use super::stop::{Next, Stop};
+use super::translate::Volumes;
+
+/// A task on this machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Machine {
+    pub(super) id: TaskId,
+    /// As last assigned; `None` when nobody assigns it (yet, or any more).
+    pub(super) task: Option<Task>,
+    /// What its container was made from, or is about to be.
+    pub(super) origin: Option<Origin>,
+    pub(super) container: Container,
+    pub(super) wiring: Wiring,
+    pub(super) image: Option<(String, Arc<ImageConfig>)>,
+    pub(super) blobs: BTreeMap<String, Vec<u8>>,
+    /// Where the container's own volumes are, by name.
+    pub(super) own_volumes: Volumes,
+    /// Files of a container from an earlier boot, whose contents were in memory only.
+    pub(super) stale_files: BTreeSet<String>,
+    pub(super) record: Record,
+    /// A record is on the disk.
+    pub(super) kept: bool,
+    /// The record speaks of the start that comes next.
+    pub(super) armed: bool,
+    /// The generation that the last start answered.
+    pub(super) answered: u64,
+    pub(super) doing: Option<(ActionId, Step)>,
+    pub(super) watch: Option<ActionId>,
+    pub(super) probe: Option<(ActionId, Timestamp)>,
+    pub(super) monitor: Option<Monitor>,
+    /// It was found, and no assignment has said yet what was known of its health.
+    pub(super) adopted: bool,
+    pub(super) stop: Option<Stop>,
+    pub(super) trouble: Option<Trouble>,
+    /// Why a network or volume that it waits for is not ready.
+    pub(super) blocked: Option<Problem>,
+    pub(super) phase: Phase,
+    /// What the manager was told.
+    pub(super) reported: TaskStatus,
+    /// When to look again.
+    pub(super) wake: Option<Timestamp>,
+}
+
+/// The container of a task.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Container {
+    Absent,
+    Created,
+    Running { pid: u32, started: Timestamp },
+    Ended(Ended),
+}
+
+/// A run that is over.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Ended {
+    pub(super) exit: Exit,
+    /// How long it ran, in milliseconds.
+    pub(super) ran_ms: u64,
+    /// It was asked to end, so its restart policy has no say.
+    pub(super) stopped: bool,
+    /// What the restart policy says, once it was asked.
+    pub(super) verdict: Option<Verdict>,
+}
+
+/// How far the task's network namespace has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Wiring {
+    Absent,
+    /// There may be one from an earlier run of the agent.
+    Left,
+    Made(PathBuf),
+    Attached(PathBuf),
+    Served(PathBuf),
+}
+
+/// What a lane is doing.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Step {
+    Pull,
+    Fetch(String),
+    OwnVolume(String),
+    Netns,
+    Attach,
+    Dns,
+    Create,
+    Refresh(String),
+    Keep(Record),
+    Start,
+    Signal,
+    Kill,
+    RemoveContainer,
+    RemoveNetns,
+    RemoveOwnVolume(String),
+    Forget,
+}
+
+/// What is wished of a task.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Wish {
+    /// Nobody has said yet.
+    Unknown,
+    Gone(StopHow),
+    Still(StopHow),
+    Prepared,
+    Running,
+}
+
+/// What comes next: `Ok` when the goal is reached, an action to be taken, or `None` to wait.
+pub(super) type Todo = Result<(), Option<(Step, Action)>>;
+
+/// What a task sees of everything else.
+#[derive(Debug)]
+pub(crate) struct World<'a> {
+    /// A manager has given the complete assignments: what is not among them has to go.
+    pub(super) synced: bool,
+    pub(super) assigned: Option<&'a Assignments>,
+    pub(super) networks: &'a BTreeMap<NetworkName, Shared<NetworkSpec>>,
+    pub(super) volumes: &'a BTreeMap<VolumeName, Shared<PathBuf>>,
+    /// Another task of the same slot is assigned here: it inherits the slot's volumes.
+    pub(super) has_heir: bool,
+    /// Others of its service answer while it does not.
+    pub(super) has_others: bool,
+    /// The number of the last projection in force, and of the next to be made.
+    pub(super) balanced: u64,
+    pub(super) next_projection: u64,
+}
+
+impl Machine {
+    /// A task of which nothing is on the machine.
+    pub(crate) fn new(id: TaskId) -> Machine {
+        Machine {
+            id,
+            task: None,
+            origin: None,
+            container: Container::Absent,
+            wiring: Wiring::Absent,
+            image: None,
+            blobs: BTreeMap::new(),
+            own_volumes: Volumes::new(),
+            stale_files: BTreeSet::new(),
+            record: Record::default(),
+            kept: false,
+            armed: false,
+            answered: 0,
+            doing: None,
+            watch: None,
+            probe: None,
+            monitor: None,
+            adopted: false,
+            stop: None,
+            trouble: None,
+            blocked: None,
+            phase: Phase::Assigned,
+            reported: TaskStatus::default(),
+            wake: None,
+        }
+    }
+
+    /// The container was found on the machine.
+    pub(crate) fn adopt(&mut self, found: Found, record: Option<Record>, now: Timestamp) {
+        let origin = Origin::from_labels(&found.config.labels).ok();
+        let generation = origin.as_ref().map_or(0, |origin| origin.generation);
+        self.kept = record.is_some();
+        self.record = record.unwrap_or(Record { generation, ..Record::default() });
+        self.phase = Phase::Started;
+        match found.state {
+            FoundState::Created => {
+                self.phase = Phase::Prepared;
+                self.armed = self.kept;
+                self.container = Container::Created;
+            }
+            FoundState::Running(started) => {
+                let at = Timestamp(started.started_at_ms);
+                self.container = Container::Running { pid: started.pid, started: at };
+                self.adopted = true;
+                let check = origin.as_ref().and_then(|origin| origin.check.clone());
+                self.monitor = check.map(|check| Monitor::adopted(check, at, &Health::None, now));
+            }
+            FoundState::Exited(exit) => {
+                // An end that is older than the record belongs to the run before the start that was decided.
+                self.armed = self.kept && exit.finished_at_ms < self.record.at.0;
+                self.container = Container::Ended(ended(&exit, false));
+            }
+        }
+        // A start that was decided and never made leaves the generation before it as the last one answered,
+        // unless it was only another attempt of the same.
+        let unanswered = self.armed && self.record.restarts == 0;
+        self.answered = self.record.generation.saturating_sub(u64::from(unanswered));
+        if !matches!(self.container, Container::Running { .. }) {
+            self.stale_files = found.config.files.into_iter().map(|file| file.target).collect();
+        }
+        self.origin = origin;
+    }
+
+    /// What is wished may have changed.
+    pub(crate) fn assign(&mut self, task: Option<Task>, now: Timestamp) {
+        let wish = |task: &Option<Task>| {
+            task.as_ref().map(|task| (task.desired.clone(), task.gate.clone(), task.generation))
+        };
+        if wish(&self.task) != wish(&task) {
+            self.trouble = None;
+        }
+        if let (None, Some(status)) = (&self.task, task.as_ref().map(|task| &task.status)) {
+            // Phases only rise, also over a restart of the agent.
+            self.phase = self.phase.max(status.phase.min(Phase::Started));
+            self.reported = status.clone();
+            if self.adopted {
+                self.adopted = false;
+                self.remember_health(status, now);
+            }
+        }
+        self.task = task;
+    }
+
+    /// A container that was healthy before the agent restarted has not become less so by that.
+    fn remember_health(&mut self, known: &TaskStatus, now: Timestamp) {
+        let Container::Running { started, .. } = self.container else { return };
+        let Some(container) = known.container.as_ref().filter(|known| known.started_at == Some(started)) else {
+            return;
+        };
+        if let Some(check) = self.origin.as_ref().and_then(|origin| origin.check.clone()) {
+            self.monitor = Some(Monitor::adopted(check, started, &container.health, now));
+        }
+    }
+
+    /// There is a container, whatever it does.
+    pub(crate) fn has_container(&self) -> bool {
+        self.container != Container::Absent
+    }
+
+    /// Nothing of it is left.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.phase == Phase::Removed
+    }
+
+    pub(super) fn wish(&self, synced: bool) -> Wish {
+        let Some(task) = &self.task else {
+            return if synced { Wish::Gone(StopHow::default()) } else { Wish::Unknown };
+        };
+        match (&task.desired, &task.gate) {
+            (Desired::Remove(how), _) => Wish::Gone(how.clone()),
+            (Desired::Stop(how), _) => Wish::Still(how.clone()),
+            (Desired::Run, Gate::Held) => Wish::Prepared,
+            (Desired::Run, Gate::Open) => Wish::Running,
+        }
+    }
+
+    /// What the projection of names and ports needs to know.
+    pub(crate) fn local(&self) -> Local {
+        let alive = matches!(self.container, Container::Running { .. }) && self.stop.is_none();
+        let wished = self.task.as_ref().is_some_and(|task| task.desired == Desired::Run);
+        let content = self.monitor.as_ref().is_none_or(|monitor| *monitor.state() == Health::Healthy);
+        Local { running: alive, ready: alive && wished && content }
+    }
+
+    /// The networks and volumes that it has or will have.
+    pub(crate) fn uses(&self) -> (BTreeSet<NetworkName>, BTreeSet<VolumeName>) {
+        if self.is_gone() {
+            return Default::default();
+        }
+        let origin = self.origin.as_ref();
+        let task = self.task.as_ref();
+        let networks = origin.into_iter().flat_map(|origin| origin.networks.clone());
+        let assigned = task.into_iter().flat_map(super::translate::networks);
+        let volumes = origin.into_iter().flat_map(|origin| origin.volumes.clone());
+        let mounted = task.into_iter().flat_map(|task| task.spec.volumes.values().cloned());
+        (networks.chain(assigned).collect(), volumes.chain(mounted).collect())
+    }
+
+    /// The next action of the lane; the caller numbers it and calls [`Machine::begin`].
+    pub(crate) fn next(&mut self, world: &World<'_>, now: Timestamp) -> Option<(Step, Action)> {
+        self.wake = None;
+        self.blocked = None;
+        let wish = self.wish(world.synced);
+        if let Some((_, step)) = &self.doing {
+            // What is fetched belongs to nobody yet: a task that is to go need not wait for it.
+            if !matches!((step, &wish), (Step::Pull | Step::Fetch(_), Wish::Gone(_))) {
+                return None;
+            }
+            self.doing = None;
+        }
+        match self.trouble.as_ref().and_then(|trouble| trouble.holds(now)) {
+            Some(Hold::Forever) => return None,
+            Some(Hold::Until(at)) => {
+                self.wake_at(at);
+                return None;
+            }
+            None => {}
+        }
+        self.advance(&wish, world, now).err().flatten()
+    }
+
+    /// The action of [`Machine::next`] has its number.
+    pub(crate) fn begin(&mut self, id: ActionId, step: Step) {
+        self.doing = Some((id, step));
+    }
+
+    /// The health check that is due; the caller numbers it.
+    pub(crate) fn next_probe(&mut self, now: Timestamp) -> Option<Action> {
+        if !matches!(self.container, Container::Running { .. }) || self.stop.is_some() {
+            return None;
+        }
+        let monitor = self.monitor.as_mut()?;
+        let exec = monitor.begin(now);
+        if let Some(due) = monitor.due() {
+            self.wake_at(due);
+        }
+        exec.map(|exec| Action::Probe(self.id, Box::new(exec)))
+    }
+
+    /// A container that runs and is not waited for.
+    pub(crate) fn needs_watch(&self) -> bool {
+        matches!(self.container, Container::Running { .. }) && self.watch.is_none()
+    }
+
+    fn advance(&mut self, wish: &Wish, world: &World<'_>, now: Timestamp) -> Todo {
+        let running = matches!(self.container, Container::Running { .. });
+        match wish {
+            Wish::Unknown => Ok(()),
+            Wish::Gone(how) | Wish::Still(how) if running => self.leave(how, world, now),
+            Wish::Gone(_) => self.tear_down(world),
+            Wish::Prepared if running => Ok(()),
+            Wish::Still(_) | Wish::Prepared => self.prepare(world),
+            Wish::Running => self.run(world, now),
+        }
+    }
+
+    fn run(&mut self, world: &World<'_>, now: Timestamp) -> Todo {
+        let generation = self.task.as_ref().map_or(0, |task| task.generation);
+        let newer = self.record.generation < generation;
+        match &self.container {
+            Container::Running { .. } => {
+                let committed = self.stop.as_ref().is_some_and(Stop::is_final);
+                if newer || committed {
+                    return self.leave(&StopHow::default(), world, now);
+                }
+                self.stop = None;
+                self.wire(world)
+            }
+            Container::Absent | Container::Created => {
+                self.prepare(world)?;
+                let first = Record { generation, at: now, ..Record::default() };
+                if newer { self.start(first) } else { Err(Some((Step::Start, Action::Start(self.id)))) }
+            }
+            Container::Ended(_) if self.armed => {
+                self.prepare(world)?;
+                self.start(Record::default())
+            }
+            Container::Ended(ended) if newer || ended.stopped => {
+                self.prepare(world)?;
+                self.start(Record { generation, at: now, ..Record::default() })
+            }
+            Container::Ended(_) => match self.verdict() {
+                Verdict::Stay => Ok(()),
+                Verdict::Again { at, .. } if now < at => {
+                    self.wake_at(at);
+                    Err(None)
+                }
+                Verdict::Again { streak, restarts, .. } => {
+                    self.prepare(world)?;
+                    self.start(Record { generation: self.record.generation, restarts, streak, at: now })
+                }
+            },
+        }
+    }
+
+    /// What the restart policy says of the run that is over; asked once.
+    fn verdict(&mut self) -> Verdict {
+        let Container::Ended(ended) = &mut self.container else { return Verdict::Stay };
+        let Some(task) = &self.task else { return Verdict::Stay };
+        *ended.verdict.get_or_insert_with(|| {
+            let run = Run { code: ended.exit.code, ran_ms: ended.ran_ms, ended: ended.exit.at };
+            Policy::of(&task.spec).verdict(&self.record, run)
+        })
+    }
+
+    /// Starts the container once `record` is on the disk: a start that an agent's death hides from the next
+    /// agent would be made twice.
+    fn start(&mut self, record: Record) -> Todo {
+        if self.armed {
+            return Err(Some((Step::Start, Action::Start(self.id))));
+        }
+        Err(Some((Step::Keep(record.clone()), Action::Keep(self.id, Some(record)))))
+    }
+
+    fn leave(&mut self, how: &StopHow, world: &World<'_>, now: Timestamp) -> Todo {
+        let drains = world.has_others && self.monitor.as_ref().is_none_or(|m| *m.state() == Health::Healthy);
+        let stop = self.stop.get_or_insert_with(|| Stop::new(world.next_projection, drains));
+        match stop.next(how, self.origin.as_ref(), world.balanced, now) {
+            Next::Balance => Err(None),
+            Next::Wait(at) => {
+                self.wake_at(at);
+                Err(None)
+            }
+            Next::Signal(signal) => {
+                stop.signal_sent(now);
+                Err(Some((Step::Signal, Action::Signal(self.id, signal))))
+            }
+            Next::Kill => {
+                stop.kill_sent(now);
+                Err(Some((Step::Kill, Action::Kill(self.id))))
+            }
+        }
+    }
+
+    fn tear_down(&mut self, world: &World<'_>) -> Todo {
+        if self.container != Container::Absent {
+            return Err(Some((Step::RemoveContainer, Action::RemoveContainer(self.id))));
+        }
+        if self.wiring != Wiring::Absent {
+            return Err(Some((Step::RemoveNetns, Action::RemoveNetns(self.id))));
+        }
+        if let Some(origin) = self.origin.as_mut().filter(|_| !world.has_heir)
+            && let Some(name) = origin.anonymous.values().next().cloned()
+        {
+            return Err(Some((Step::RemoveOwnVolume(name.clone()), Action::RemoveVolume(name))));
+        }
+        if self.kept {
+            return Err(Some((Step::Forget, Action::Keep(self.id, None))));
+        }
+        self.phase = Phase::Removed;
+        Ok(())
+    }
+
+    pub(super) fn wake_at(&mut self, at: Timestamp) {
+        self.wake = Some(self.wake.map_or(at, |before| before.min(at)));
+    }
+}
+
+/// What the runtime says of an end, in the words of the state.
+pub(super) fn ended(exit: &runtime::Exit, stopped: bool) -> Ended {
+    let started = if exit.started_at_ms == 0 { exit.finished_at_ms } else { exit.started_at_ms };
+    Ended {
+        exit: Exit {
+            code: exit.code,
+            oom: exit.oom,
+            error: exit.error.clone(),
+            at: Timestamp(exit.finished_at_ms),
+        },
+        ran_ms: exit.finished_at_ms.saturating_sub(started),
+        stopped,
+        verdict: None,
+    }
+}

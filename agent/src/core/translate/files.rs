@@ -1,0 +1,95 @@
+//! The small files that a container is given: names, resolver, secrets and configs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use ::core::net::IpAddr;
+use cluster::Task;
+use runtime::InjectedFile;
+
+use super::{hostname, uses_host_network};
+
+/// Where DNS answers inside each network namespace.
+const NAMESERVER: &str = "127.0.0.11";
+
+/// Every file. `blobs` has the contents of secrets and configs by digest, `gateway` is what `host-gateway`
+/// stands for.
+///
+/// # Errors
+/// A content is missing, or `extra_hosts` is not what it should be.
+pub fn files(
+    task: &Task,
+    blobs: &BTreeMap<String, Vec<u8>>,
+    gateway: Option<IpAddr>,
+) -> Result<Vec<InjectedFile>, String> {
+    let mut list = vec![of_root("/etc/hostname", format!("{}\n", hostname(task)))];
+    if !uses_host_network(task) {
+        list.push(of_root("/etc/hosts", hosts(task, gateway)?));
+        list.push(of_root("/etc/resolv.conf", resolv_conf(task)));
+    }
+    for file in &task.spec.files {
+        let content = blobs.get(&file.digest);
+        let content = content.ok_or_else(|| format!("the content of `{}` is not there", file.target))?;
+        list.push(InjectedFile {
+            target: file.target.clone(),
+            content: content.clone(),
+            mode: file.mode,
+            uid: file.uid,
+            gid: file.gid,
+            writable: false,
+        });
+    }
+    Ok(list)
+}
+
+fn of_root(target: &str, content: String) -> InjectedFile {
+    let content = content.into_bytes();
+    InjectedFile { target: target.to_owned(), content, mode: 0o644, uid: 0, gid: 0, writable: true }
+}
+
+fn hosts(task: &Task, gateway: Option<IpAddr>) -> Result<String, String> {
+    let mut text = String::from(
+        "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\n\
+         ff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n",
+    );
+    for entry in &task.spec.compose.extra_hosts {
+        let (name, address) =
+            entry.split_once('=').ok_or_else(|| format!("`extra_hosts: {entry}` is not name=address"))?;
+        let address = address.trim_start_matches('[').trim_end_matches(']');
+        if address == "host-gateway" {
+            let gateway = gateway.ok_or("`host-gateway` needs a network")?;
+            line(&mut text, &gateway.to_string(), name);
+        } else {
+            line(&mut text, address, name);
+        }
+    }
+    let own = match &task.spec.compose.domainname {
+        Some(domain) => format!("{0}.{domain} {0}", hostname(task)),
+        None => hostname(task),
+    };
+    for endpoint in &task.endpoints {
+        line(&mut text, &endpoint.v4.to_string(), &own);
+        if let Some(address) = endpoint.v6 {
+            line(&mut text, &address.to_string(), &own);
+        }
+    }
+    Ok(text)
+}
+
+fn line(text: &mut String, address: &str, names: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{address}\t{names}");
+}
+
+fn resolv_conf(task: &Task) -> String {
+    let compose = &task.spec.compose;
+    let mut text = String::new();
+    if !compose.dns_search.is_empty() {
+        let _ = writeln!(text, "search {}", compose.dns_search.join(" "));
+    }
+    let _ = writeln!(text, "nameserver {NAMESERVER}");
+    let mut options = vec!["ndots:0"];
+    options.extend(compose.dns_opt.iter().map(String::as_str));
+    let _ = writeln!(text, "options {}", options.join(" "));
+    text
+}

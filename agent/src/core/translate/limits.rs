@@ -1,0 +1,87 @@
+//! The resources, limits and logs of a container.
+
+use cluster::compose_spec::Service;
+use runtime::{LogConfig, Resources, Ulimit};
+
+/// Most bytes that one log file may be asked to have.
+const LOG_BYTES_MOST: u64 = 1 << 30;
+/// Most log files that may be asked for.
+const LOG_FILES_MOST: u32 = 100;
+
+/// `deploy.resources.limits` and the older attributes beside it; compose-spec has checked that they agree.
+pub(super) fn resources(compose: &Service) -> Resources {
+    let deploy = compose.deploy.as_ref().and_then(|deploy| deploy.resources.as_ref());
+    let limits = deploy.and_then(|resources| resources.limits.as_ref());
+    let reservations = deploy.and_then(|resources| resources.reservations.as_ref());
+    let bytes = |value: i64| u64::try_from(value).ok().filter(|bytes| *bytes > 0);
+    let memory = compose.mem_limit.or(limits.and_then(|limits| limits.memory));
+    let reservation = compose.mem_reservation.or(reservations.and_then(|kept| kept.memory));
+    Resources {
+        memory_bytes: memory.and_then(|memory| bytes(memory.0)),
+        memory_swap_bytes: compose.memswap_limit.map(|limit| limit.0).filter(|limit| *limit != 0),
+        memory_reservation_bytes: reservation.and_then(|memory| bytes(memory.0)),
+        cpu_nanos: cpu_nanos(compose, limits.and_then(|limits| limits.cpus)),
+        cpu_shares: compose.cpu_shares.and_then(bytes),
+        cpuset: compose.cpuset.clone(),
+        pids: compose.pids_limit.or(limits.and_then(|limits| limits.pids)).filter(|pids| *pids != 0),
+        oom_score_adj: compose.oom_score_adj.and_then(|score| i32::try_from(score).ok()),
+        shm_bytes: compose.shm_size.and_then(|size| bytes(size.0)),
+    }
+}
+
+/// Docker's period when only the quota is given, in microseconds.
+const CPU_PERIOD: i64 = 100_000;
+
+fn cpu_nanos(compose: &Service, limit: Option<f64>) -> Option<u64> {
+    if let Some(cpus) = compose.cpus.or(limit).filter(|cpus| *cpus > 0.0) {
+        // A float's conversion saturates; no machine has 2^64 nano-processors.
+        return Some((cpus * 1e9).round() as u64);
+    }
+    let quota = u64::try_from(compose.cpu_quota?).ok().filter(|quota| *quota > 0)?;
+    let period = u64::try_from(compose.cpu_period.unwrap_or(CPU_PERIOD)).ok().filter(|period| *period > 0)?;
+    Some(quota.saturating_mul(1_000_000_000) / period)
+}
+
+/// -1 stands for no limit.
+pub(super) fn ulimits(compose: &Service) -> Vec<Ulimit> {
+    let bound = |value: i64| u64::try_from(value).unwrap_or(u64::MAX);
+    compose
+        .ulimits
+        .iter()
+        .map(|(name, limit)| Ulimit {
+            name: name.clone(),
+            soft: bound(limit.soft()),
+            hard: bound(limit.hard()),
+        })
+        .collect()
+}
+
+/// `logging.options`: `max-size` and `max-file` of Docker's `local` and `json-file` drivers.
+pub(super) fn log(compose: &Service) -> Result<LogConfig, String> {
+    let mut config = LogConfig::default();
+    let Some(logging) = &compose.logging else { return Ok(config) };
+    if let Some(text) = logging.options.get("max-size") {
+        let bytes = parse_size(text).filter(|bytes| (1..=LOG_BYTES_MOST).contains(bytes));
+        config.max_bytes = bytes
+            .ok_or_else(|| format!("`logging.options.max-size: {text}` is not a size up to {LOG_BYTES_MOST}"))?;
+    }
+    if let Some(text) = logging.options.get("max-file") {
+        let files = text.parse().ok().filter(|files| (1..=LOG_FILES_MOST).contains(files));
+        config.files = files
+            .ok_or_else(|| format!("`logging.options.max-file: {text}` is not a number up to {LOG_FILES_MOST}"))?;
+    }
+    Ok(config)
+}
+
+/// `10m`, `512k`, `1g`, `4096`, with or without a final `b`.
+pub(super) fn parse_size(text: &str) -> Option<u64> {
+    let lower = text.trim().to_ascii_lowercase();
+    let bare = lower.strip_suffix('b').unwrap_or(&lower);
+    let (digits, unit) = match bare.char_indices().next_back()? {
+        (at, 'k') => (&bare[..at], 1 << 10),
+        (at, 'm') => (&bare[..at], 1 << 20),
+        (at, 'g') => (&bare[..at], 1 << 30),
+        _ => (bare, 1_u64),
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit)
+}

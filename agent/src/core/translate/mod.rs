@@ -1,0 +1,218 @@
+//! From a task and its image to the container that runs it: Docker's rules of what comes from where.
+
+mod files;
+mod limits;
+mod mounts;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ::core::net::IpAddr;
+use cluster::{NetworkName, Task};
+use overlay_net::EndpointSpec;
+use runtime::image::{ImageConfig, PullPolicy};
+use runtime::{ContainerConfig, Seccomp};
+
+pub use files::files;
+pub use mounts::Volumes;
+
+use super::health::Check;
+use super::record::{ORIGIN_LABEL, Origin};
+use super::restart::duration_ms;
+use super::stop::{SIGTERM, signal_number};
+use crate::limits::STOP_GRACE_MS;
+
+/// What a container is made from besides its task.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// The image's part.
+    pub image: &'a ImageConfig,
+    /// Its network namespace; `None` for `network_mode: host` and `none`.
+    pub netns: Option<&'a Path>,
+    /// Where its volumes are.
+    pub volumes: &'a Volumes,
+    /// Contents of its secrets and configs, by digest.
+    pub blobs: &'a BTreeMap<String, Vec<u8>>,
+    /// What `host-gateway` stands for: the gateway of its first network.
+    pub gateway: Option<IpAddr>,
+}
+
+/// The image that a task asks for, and whether the registry is asked.
+///
+/// # Errors
+/// The service names no image.
+pub fn image_of(task: &Task) -> Result<(String, PullPolicy), String> {
+    let compose = &task.spec.compose;
+    let reference =
+        compose.image.clone().ok_or_else(|| format!("service `{}` names no image", task.service.service))?;
+    let policy = match compose.pull_policy.as_deref() {
+        Some("always") => PullPolicy::Always,
+        Some("never") => PullPolicy::Never,
+        _ => PullPolicy::Missing,
+    };
+    Ok((reference, policy))
+}
+
+/// The task shares the machine's own network.
+#[must_use]
+pub fn uses_host_network(task: &Task) -> bool {
+    task.spec.compose.network_mode.as_deref() == Some("host")
+}
+
+/// The interfaces of a task, `eth0` first.
+#[must_use]
+pub fn endpoints(task: &Task) -> Vec<EndpointSpec> {
+    let mut specs = Vec::with_capacity(task.endpoints.len());
+    for (index, endpoint) in task.endpoints.iter().enumerate() {
+        specs.push(EndpointSpec {
+            network: endpoint.network.0.clone(),
+            interface: format!("eth{index}"),
+            addr4: endpoint.v4,
+            addr6: endpoint.v6,
+            mac: None,
+        });
+    }
+    specs
+}
+
+/// What has to be known of a container for as long as it exists.
+///
+/// # Errors
+/// A value of the service cannot be honoured.
+pub fn origin(task: &Task, image: &str, config: &ImageConfig) -> Result<Origin, String> {
+    let compose = &task.spec.compose;
+    let stop_signal = match compose.stop_signal.as_ref().or(config.stop_signal.as_ref()) {
+        None => SIGTERM,
+        Some(text) => signal_number(text).ok_or_else(|| format!("`{text}` is not the name of a signal"))?,
+    };
+    Ok(Origin {
+        service: task.service.clone(),
+        slot: task.slot,
+        generation: task.generation,
+        image: image.to_owned(),
+        check: Check::of(compose.healthcheck.as_ref(), config.healthcheck.as_ref()),
+        stop_signal,
+        grace_ms: compose.stop_grace_period.map_or(STOP_GRACE_MS, duration_ms),
+        anonymous: mounts::anonymous(task, config),
+        volumes: mounts::named(task),
+        networks: networks(task),
+    })
+}
+
+/// The networks that a task is in.
+#[must_use]
+pub fn networks(task: &Task) -> Vec<NetworkName> {
+    task.endpoints.iter().map(|endpoint| endpoint.network.clone()).collect()
+}
+
+/// The container of a task.
+///
+/// # Errors
+/// A value of the service cannot be honoured, in words for a person.
+pub fn container(task: &Task, origin: &Origin, parts: Parts<'_>) -> Result<ContainerConfig, String> {
+    let compose = &task.spec.compose;
+    let image = parts.image;
+    let mut labels = compose.labels.clone();
+    labels.insert(ORIGIN_LABEL.to_owned(), origin.to_label());
+    let (no_new_privileges, seccomp) = security(&compose.security_opt)?;
+    Ok(ContainerConfig {
+        id: task.id.to_string(),
+        name: task.container_name(),
+        image: origin.image.clone(),
+        args: args(task, image)?,
+        env: env(image, &compose.environment),
+        working_dir: compose.working_dir.clone().or_else(|| image.working_dir.clone()),
+        user: compose.user.clone().or_else(|| image.user.clone()),
+        groups: compose.group_add.clone(),
+        hostname: hostname(task),
+        domainname: compose.domainname.clone(),
+        netns: parts.netns.map(Path::to_owned),
+        host_network: uses_host_network(task),
+        mounts: mounts::mounts(task, origin, parts.volumes)?,
+        files: files(task, parts.blobs, parts.gateway)?,
+        resources: limits::resources(compose),
+        cap_add: compose.cap_add.clone(),
+        cap_drop: compose.cap_drop.clone(),
+        privileged: compose.privileged,
+        no_new_privileges,
+        seccomp,
+        read_only: compose.read_only,
+        ulimits: limits::ulimits(compose),
+        sysctls: compose.sysctls.clone(),
+        init: compose.init.unwrap_or(false),
+        tty: compose.tty,
+        stdin_open: compose.stdin_open,
+        stop_signal: Some(origin.stop_signal.to_string()),
+        log: limits::log(compose)?,
+        labels,
+    })
+}
+
+/// The host name: what the service says, or the start of the container's id, as in Docker.
+#[must_use]
+pub fn hostname(task: &Task) -> String {
+    task.spec.compose.hostname.clone().unwrap_or_else(|| short_id(task.id))
+}
+
+/// The start of a container's id, by which it is known in its networks.
+#[must_use]
+pub fn short_id(task: cluster::TaskId) -> String {
+    let mut id = task.to_string();
+    id.truncate(12);
+    id
+}
+
+/// A service's entrypoint makes the image's command void; an empty list stands for none at all.
+fn args(task: &Task, image: &ImageConfig) -> Result<Vec<String>, String> {
+    let compose = &task.spec.compose;
+    let (entrypoint, inherited) = match &compose.entrypoint {
+        Some(own) if own.is_empty() => (&[] as &[String], image.cmd.as_slice()),
+        Some(own) => (own.as_slice(), &[] as &[String]),
+        None => (image.entrypoint.as_slice(), image.cmd.as_slice()),
+    };
+    let command = compose.command.as_deref().unwrap_or(inherited);
+    let args: Vec<String> = entrypoint.iter().chain(command).cloned().collect();
+    if args.is_empty() {
+        let image = compose.image.as_deref().unwrap_or_default();
+        return Err(format!("neither image `{image}` nor the service says which command to run"));
+    }
+    Ok(args)
+}
+
+/// The image's variables in their order, with the service's values in their places, then the service's own.
+/// A variable without a value is taken out.
+fn env(image: &ImageConfig, own: &BTreeMap<String, Option<String>>) -> Vec<(String, String)> {
+    let mut list = Vec::with_capacity(image.env.len() + own.len());
+    for (name, value) in &image.env {
+        match own.get(name) {
+            None => list.push((name.clone(), value.clone())),
+            Some(Some(value)) => list.push((name.clone(), value.clone())),
+            Some(None) => {}
+        }
+    }
+    for (name, value) in own {
+        if let Some(value) = value
+            && !image.env.iter().any(|(inherited, _)| inherited == name)
+        {
+            list.push((name.clone(), value.clone()));
+        }
+    }
+    list
+}
+
+/// `security_opt`: the options that have a meaning here; others are refused, never ignored.
+fn security(options: &[String]) -> Result<(bool, Seccomp), String> {
+    let mut no_new_privileges = false;
+    let mut seccomp = Seccomp::Default;
+    for option in options {
+        match option.replacen('=', ":", 1).as_str() {
+            "no-new-privileges" | "no-new-privileges:true" => no_new_privileges = true,
+            "no-new-privileges:false" => no_new_privileges = false,
+            "seccomp:unconfined" => seccomp = Seccomp::Unconfined,
+            // Neither confines anything here yet, so this asks for what is.
+            "apparmor:unconfined" | "label:disable" => {}
+            _ => return Err(format!("`security_opt: {option}` is not supported")),
+        }
+    }
+    Ok((no_new_privileges, seccomp))
+}

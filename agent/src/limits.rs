@@ -1,0 +1,32 @@
+//! Every limit of this crate, in one place. Times are milliseconds.
+
+/// The first pause before a container is started again.
+pub const RESTART_FIRST_MS: u64 = 100;
+/// The longest pause before a container is started again; each is twice the one before.
+pub const RESTART_LONGEST_MS: u64 = 60_000;
+/// A container that ran so long is not crash-looping: its next pause is the first one again.
+pub const RESTART_RESET_MS: u64 = 10_000;
+
+/// The first pause before something that failed (a pull, a network, ...) is tried again.
+pub const RETRY_FIRST_MS: u64 = 1_000;
+/// The longest pause before something that failed is tried again.
+pub const RETRY_LONGEST_MS: u64 = 60_000;
+
+/// Between leaving the balance and the stop signal, while others of the service take over: requests that were
+/// on their way reach a server that still answers.
+pub const DRAIN_MS: u64 = 100;
+/// Between the stop signal and SIGKILL when nobody says otherwise; Docker's value.
+pub const STOP_GRACE_MS: u64 = 10_000;
+/// After SIGKILL a container should be gone at once; after this time the user is told, and it is killed again.
+pub const KILL_WAIT_MS: u64 = 10_000;
+
+/// Between two health checks when nobody says otherwise; Docker's value, as are the next three.
+pub const HEALTH_INTERVAL_MS: u64 = 30_000;
+/// How long a health check may take.
+pub const HEALTH_TIMEOUT_MS: u64 = 30_000;
+/// Between two health checks while a container with a start period is starting.
+pub const HEALTH_START_INTERVAL_MS: u64 = 5_000;
+/// Failures in a row that make a container unhealthy.
+pub const HEALTH_RETRIES: u32 = 3;
+/// Output of a health check that is kept, in bytes; Docker's value.
+pub const HEALTH_OUTPUT_BYTES: usize = 4_096;
