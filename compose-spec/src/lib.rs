@@ -12,18 +12,47 @@
 //! The crate is a function of its arguments: it reads through [`Files`], takes the environment from the
 //! request, and has neither clock nor randomness.
 
+mod canonical;
+mod cast;
+mod consistency;
+mod decode;
 mod diagnostic;
+mod discover;
+mod document;
+mod dotenv;
+mod environment;
+mod extends;
 mod files;
+mod format;
 mod graph;
 mod hash;
+mod include;
+mod interpolate;
+mod limits;
 mod load;
+mod loader;
+mod merge;
 mod node;
+mod normalize;
+mod paths;
+mod place;
 pub mod project;
 mod render;
+mod report;
 mod request;
 mod scalar;
+mod schema;
+mod select;
+mod short;
 mod source;
+mod suggest;
 mod support;
+mod template;
+mod unique;
+mod validate;
+mod variables;
+mod yaml;
+mod yaml_scalar;
 
 pub use diagnostic::{Code, Diagnostic, Severity};
 pub use files::{Files, MemoryFiles};

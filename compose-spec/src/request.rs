@@ -81,9 +81,31 @@ pub struct Variable {
 }
 
 impl Loaded {
+    /// What `config --format json` prints: the project in canonical form with each `$` doubled, so that it can
+    /// be loaded again; or, without interpolation, the document. `None` after an error.
+    #[must_use]
+    pub fn to_json(&self) -> Option<Value> {
+        if let Some(document) = &self.document {
+            return Some(document.clone());
+        }
+        // A project consists of strings, numbers and maps with string keys: that cannot fail to be JSON.
+        let mut json = serde_json::to_value(self.project.as_ref()?).ok()?;
+        double_dollars(&mut json);
+        Some(json)
+    }
+
     /// Whether some finding is an error.
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+}
+
+fn double_dollars(json: &mut Value) {
+    match json {
+        Value::String(text) if text.contains('$') => *text = text.replace('$', "$$"),
+        Value::Array(items) => items.iter_mut().for_each(double_dollars),
+        Value::Object(map) => map.values_mut().for_each(double_dollars),
+        _ => {}
     }
 }

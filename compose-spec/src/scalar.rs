@@ -104,6 +104,24 @@ fn decimal(value: u64, unit: u64) -> String {
     format!("{whole}.{}", digits.trim_end_matches('0'))
 }
 
+/// Prints a number as Go does: plainly, with an exponent only beyond 10^21 or below 10^-4.
+pub(crate) fn format_float(value: f64) -> String {
+    let magnitude = value.abs();
+    if !value.is_finite() {
+        return if value.is_nan() { "NaN".to_owned() } else { format!("{}Inf", if value > 0.0 { '+' } else { '-' }) };
+    }
+    if magnitude != 0.0 && !(1e-4..1e21).contains(&magnitude) {
+        let text = format!("{value:e}");
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let (sign, digits) = match exponent.strip_prefix('-') {
+            Some(digits) => ('-', digits),
+            None => ('+', exponent),
+        };
+        return format!("{mantissa}e{sign}{digits:0>2}");
+    }
+    value.to_string()
+}
+
 /// Reads a size such as `512m`, `1.5 GiB` or `1024`, in bytes. `k`, `kb` and `kib` all count in 1024s.
 ///
 /// # Errors

@@ -1,0 +1,342 @@
+//! Checks that references lead somewhere and that attributes agree with one another.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::graph::DependencyGraph;
+use crate::node::Node;
+use crate::project::{Bytes, MountKind, Project, Service};
+use crate::report::Report;
+use crate::source::Span;
+use crate::suggest;
+
+/// Checks the enabled services of a project; `tree` tells the places.
+pub(crate) fn check(
+    project: &mut Project,
+    tree: &Node,
+    disabled: &BTreeSet<String>,
+    report: &mut Report,
+) {
+    for (name, service) in &project.services {
+        let Some(node) = tree.get("services").and_then(|services| services.get(name)) else { continue };
+        let mut checker = Checker { project, disabled, name, service, node, tree, report };
+        checker.image();
+        checker.networks();
+        checker.dependencies();
+        checker.references();
+        checker.healthcheck();
+        checker.pairs();
+        checker.scale();
+        checker.watch();
+        checker.targets();
+    }
+    check_cycle(project, tree, report);
+    for (_, service) in &mut project.services {
+        // Both say the same, so that readers need look at one only.
+        if let (Some(scale), Some(deploy)) = (service.scale, &mut service.deploy)
+            && deploy.replicas.is_some()
+        {
+            deploy.replicas = Some(scale);
+        }
+    }
+}
+
+struct Checker<'a> {
+    project: &'a Project,
+    disabled: &'a BTreeSet<String>,
+    name: &'a str,
+    service: &'a Service,
+    node: &'a Node,
+    tree: &'a Node,
+    report: &'a mut Report,
+}
+
+impl Checker<'_> {
+    /// Where an attribute stands; the service itself if it was not written.
+    fn place(&self, attribute: &str) -> Span {
+        let entry = self.node.as_map().and_then(|map| map.get(attribute));
+        entry.map_or_else(|| self.whole(), |entry| entry.key)
+    }
+
+    fn whole(&self) -> Span {
+        let services = self.tree.get("services").and_then(Node::as_map);
+        services.and_then(|services| services.get(self.name)).map_or(self.node.span, |entry| entry.key)
+    }
+
+    /// Where an entry of a mapping below an attribute stands.
+    fn entry(&self, attribute: &str, key: &str) -> Span {
+        let map = self.node.get(attribute).and_then(Node::as_map);
+        map.and_then(|map| map.get(key)).map_or_else(|| self.place(attribute), |entry| entry.key)
+    }
+
+    /// Where an item of a list below an attribute stands, or a part of that item.
+    fn item(&self, attribute: &str, index: usize, part: &str) -> Span {
+        let item = self.node.get(attribute).and_then(Node::as_seq).and_then(|items| items.get(index));
+        item.map_or_else(|| self.place(attribute), |item| item.get(part).map_or(item.span, |node| node.span))
+    }
+
+    fn error(&mut self, span: Span, message: String) {
+        self.report.error(Code::Consistency, span, message);
+    }
+
+    fn image(&mut self) {
+        let (name, service) = (self.name, self.service);
+        if service.image.is_none() && service.build.is_none() && service.provider.is_none() {
+            self.report.add(
+                Diagnostic::error(
+                    Code::Consistency,
+                    self.whole(),
+                    format!("service `{name}` has neither `image` nor `build`"),
+                )
+                .hint("say which image its containers are made of"),
+            );
+        }
+        let Some(build) = &service.build else { return };
+        if build.dockerfile.is_some() && build.dockerfile_inline.is_some() {
+            let span = self.place("build");
+            self.error(span, format!("service `{name}`: `dockerfile` and `dockerfile_inline` exclude one another"));
+        }
+        if let Some(platform) = &service.platform
+            && !build.platforms.is_empty()
+            && !build.platforms.contains(platform)
+        {
+            let span = self.place("platform");
+            self.error(span, format!("service `{name}`: `build.platforms` does not contain `{platform}`"));
+        }
+        for (key, context) in &build.additional_contexts {
+            if let Some(target) = context.strip_prefix("service:") {
+                let built = self.project.services.get(target).is_some_and(|service| service.build.is_some());
+                if !built {
+                    let span = self.place("build");
+                    self.error(
+                        span,
+                        format!("service `{name}`: the build context `{key}` needs `{target}`, which is not built"),
+                    );
+                }
+            }
+        }
+    }
+
+    fn networks(&mut self) {
+        let (name, service) = (self.name, self.service);
+        if let Some(mode) = &service.network_mode {
+            if !service.networks.is_empty() {
+                let finding = Diagnostic::error(
+                    Code::Consistency,
+                    self.place("networks"),
+                    format!("service `{name}`: `networks` and `network_mode` exclude one another"),
+                )
+                .related(self.place("network_mode"), "the mode is set here");
+                self.report.add(finding);
+            }
+            let _ = mode;
+        }
+        for network in service.networks.keys() {
+            if !self.project.networks.contains_key(network) {
+                let span = self.entry("networks", network);
+                self.undefined(span, "is in network", network, "networks", self.project.networks.keys());
+            }
+        }
+    }
+
+    fn undefined<'k>(
+        &mut self,
+        span: Span,
+        verb: &str,
+        target: &str,
+        kind: &str,
+        known: impl Iterator<Item = &'k String> + Clone,
+    ) {
+        let message = format!("service `{}` {verb} `{target}`, which is not defined", self.name);
+        let known = known.map(String::as_str).filter(|known| *known != self.name || kind != "services");
+        self.report.add(
+            Diagnostic::error(Code::Consistency, span, message).hint(suggest::defined(kind, target, known)),
+        );
+    }
+
+    fn dependencies(&mut self) {
+        for (target, dependency) in &self.service.depends_on {
+            if self.project.services.contains_key(target) {
+                continue;
+            }
+            let span = self.entry("depends_on", target);
+            if !self.disabled.contains(target) {
+                self.undefined(span, "depends on", target, "services", self.project.services.keys());
+            } else if dependency.required {
+                let message =
+                    format!("service `{}` depends on `{target}`, whose profile is not enabled", self.name);
+                self.report.add(
+                    Diagnostic::error(Code::Consistency, span, message)
+                        .hint("enable one of its profiles, or add `required: false`"),
+                );
+            }
+        }
+    }
+
+    fn references(&mut self) {
+        let (project, service) = (self.project, self.service);
+        for (index, mount) in service.volumes.iter().enumerate() {
+            if let (MountKind::Volume, Some(source)) = (mount.kind, &mount.source)
+                && !project.volumes.contains_key(source)
+            {
+                let span = self.item("volumes", index, "source");
+                self.undefined(span, "mounts volume", source, "volumes", project.volumes.keys());
+            }
+        }
+        for (index, reference) in service.secrets.iter().enumerate() {
+            if !project.secrets.contains_key(&reference.source) {
+                let span = self.item("secrets", index, "source");
+                self.undefined(span, "uses secret", &reference.source, "secrets", project.secrets.keys());
+            }
+        }
+        for (index, reference) in service.configs.iter().enumerate() {
+            if !project.configs.contains_key(&reference.source) {
+                let span = self.item("configs", index, "source");
+                self.undefined(span, "uses config", &reference.source, "configs", project.configs.keys());
+            }
+        }
+        for model in service.models.keys() {
+            if !project.models.contains_key(model) {
+                let span = self.entry("models", model);
+                self.undefined(span, "uses model", model, "models", project.models.keys());
+            }
+        }
+        for reference in service.build.iter().flat_map(|build| &build.secrets) {
+            if !project.secrets.contains_key(&reference.source) {
+                let span = self.place("build");
+                self.undefined(span, "builds with secret", &reference.source, "secrets", project.secrets.keys());
+            }
+        }
+    }
+
+    fn healthcheck(&mut self) {
+        let Some(check) = &self.service.healthcheck else { return };
+        if let Some(kind) = check.test.first()
+            && !matches!(kind.as_str(), "CMD" | "CMD-SHELL" | "NONE")
+        {
+            let test = self.node.get("healthcheck").and_then(|check| check.get("test"));
+            let span = test.map_or_else(|| self.place("healthcheck"), |test| test.span);
+            self.report.add(
+                Diagnostic::error(
+                    Code::Consistency,
+                    span,
+                    format!("service `{}`: `healthcheck.test` begins with `{kind}`", self.name),
+                )
+                .hint("expected `CMD`, `CMD-SHELL` or `NONE` first"),
+            );
+        }
+    }
+
+    /// Attributes that exist twice must say the same.
+    fn pairs(&mut self) {
+        let service = self.service;
+        let Some(deploy) = &service.deploy else { return };
+        let limits = deploy.resources.as_ref().and_then(|resources| resources.limits.as_ref());
+        let reservations = deploy.resources.as_ref().and_then(|resources| resources.reservations.as_ref());
+        let number = |value: Option<i64>| value.map(|value| value.to_string());
+        let bytes = |value: Option<Bytes>| value.map(|Bytes(value)| value.to_string());
+        let cpus = |value: Option<f64>| value.map(|value| value.to_string());
+        let pairs = [
+            (
+                "scale",
+                number(service.scale.map(i64::from)),
+                "deploy.replicas",
+                number(deploy.replicas.map(i64::from)),
+            ),
+            ("cpus", cpus(service.cpus), "deploy.resources.limits.cpus", cpus(limits.and_then(|l| l.cpus))),
+            (
+                "mem_limit",
+                bytes(service.mem_limit),
+                "deploy.resources.limits.memory",
+                bytes(limits.and_then(|l| l.memory)),
+            ),
+            (
+                "pids_limit",
+                number(service.pids_limit),
+                "deploy.resources.limits.pids",
+                number(limits.and_then(|l| l.pids)),
+            ),
+            (
+                "mem_reservation",
+                bytes(service.mem_reservation),
+                "deploy.resources.reservations.memory",
+                bytes(reservations.and_then(|r| r.memory)),
+            ),
+        ];
+        for (attribute, value, other, other_value) in pairs {
+            if let (Some(value), Some(other_value)) = (value, other_value)
+                && value != other_value
+            {
+                let finding = Diagnostic::error(
+                    Code::Consistency,
+                    self.place(attribute),
+                    format!(
+                        "service `{}`: `{attribute}` is {value}, but `{other}` is {other_value}",
+                        self.name
+                    ),
+                )
+                .related(self.place("deploy"), format!("`{other}` is set below"))
+                .hint("leave one of them out");
+                self.report.add(finding);
+            }
+        }
+    }
+
+    fn scale(&mut self) {
+        let service = self.service;
+        let replicas = service.deploy.as_ref().and_then(|deploy| deploy.replicas);
+        let count = service.scale.or(replicas).unwrap_or(1);
+        if count > 1 && service.container_name.is_some() {
+            let span = self.place("container_name");
+            let message =
+                format!("service `{}` has {count} containers, which cannot share one `container_name`", self.name);
+            self.error(span, message);
+        }
+    }
+
+    fn watch(&mut self) {
+        for rule in self.service.develop.iter().flat_map(|develop| &develop.watch) {
+            if rule.target.is_none() && !matches!(rule.action.as_str(), "rebuild" | "restart") {
+                let span = self.place("develop");
+                let message =
+                    format!("service `{}`: watching `{}` needs a `target` to copy to", self.name, rule.path);
+                self.error(span, message);
+            }
+        }
+    }
+
+    /// Each path in the container is mounted once.
+    fn targets(&mut self) {
+        let mut taken: BTreeMap<&str, Span> = BTreeMap::new();
+        let mut found = Vec::new();
+        for (index, mount) in self.service.tmpfs.iter().enumerate() {
+            let target = mount.split_once(':').map_or(mount.as_str(), |(target, _)| target);
+            found.push((target, self.item("tmpfs", index, "")));
+        }
+        for (index, mount) in self.service.volumes.iter().enumerate() {
+            found.push((mount.target.as_str(), self.item("volumes", index, "target")));
+        }
+        for (target, span) in found {
+            if let Some(first) = taken.insert(target, span) {
+                let message = format!("service `{}` mounts two things at `{target}`", self.name);
+                self.report.add(
+                    Diagnostic::error(Code::Consistency, span, message).related(first, "the first mount"),
+                );
+            }
+        }
+    }
+}
+
+fn check_cycle(project: &Project, tree: &Node, report: &mut Report) {
+    let Some(cycle) = DependencyGraph::new(project).cycle() else { return };
+    let place = |from: &str, to: &str| {
+        let service = tree.get("services")?.get(from)?;
+        let entry = service.get("depends_on").and_then(Node::as_map).and_then(|map| map.get(to));
+        entry.map(|entry| entry.key)
+    };
+    let span = cycle.0.windows(2).next().and_then(|pair| place(&pair[0], &pair[1]));
+    report.add(
+        Diagnostic::error(Code::Consistency, span, cycle.to_string())
+            .hint("remove one of these dependencies"),
+    );
+}

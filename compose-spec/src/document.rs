@@ -1,0 +1,21 @@
+//! Trees as untyped JSON.
+
+use serde_json::{Map, Number, Value as Json};
+
+use crate::node::{Node, Value};
+
+/// The tree as it stands.
+pub(crate) fn to_json(node: &Node) -> Json {
+    match &node.value {
+        Value::Null => Json::Null,
+        Value::Bool(value) => Json::Bool(*value),
+        Value::Int(value) => Json::Number((*value).into()),
+        // JSON has no infinite numbers.
+        Value::Float(value) => Number::from_f64(*value).map_or(Json::Null, Json::Number),
+        Value::String(text) => Json::String(text.clone()),
+        Value::Seq(items) => Json::Array(items.iter().map(to_json).collect()),
+        Value::Map(map) => Json::Object(
+            map.iter().map(|(key, entry)| (key.clone(), to_json(&entry.node))).collect::<Map<_, _>>(),
+        ),
+    }
+}

@@ -1,0 +1,346 @@
+//! Environment files as Compose reads them.
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::source::{FileId, Span};
+use crate::template::{self, Lookup, Use};
+
+/// One line's setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Assignment {
+    /// The variable.
+    pub(crate) name: String,
+    /// Its value; `None` hands on the one that is set outside, if any.
+    pub(crate) value: Option<String>,
+    /// Where it is set.
+    pub(crate) span: Span,
+}
+
+/// Reads a file. `outside` answers for variables that the file itself does not set; it beats the file.
+///
+/// # Errors
+/// The first malformed line.
+pub(crate) fn parse(
+    text: &str,
+    file: FileId,
+    outside: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<Assignment>, Diagnostic> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
+    let mut parser = Parser { text: &text, at: 0, line: 1, file, outside, found: Vec::new() };
+    while parser.skip_to_statement() {
+        parser.statement()?;
+    }
+    Ok(parser.found)
+}
+
+/// Reads a file in which every value is verbatim: no quotes, no comments after values, no variables.
+pub(crate) fn parse_raw(text: &str, file: FileId) -> Vec<Assignment> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut found = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let trimmed = line.trim_start();
+        if trimmed.is_empty() || trimmed.starts_with('#') {
+            continue;
+        }
+        let (name, value) = match trimmed.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (trimmed, None),
+        };
+        let span = Span {
+            file,
+            line: u32::try_from(index + 1).unwrap_or(u32::MAX),
+            column: 1,
+            length: u32::try_from(line.chars().count()).unwrap_or(u32::MAX),
+        };
+        found.push(Assignment { name: name.trim().to_owned(), value, span });
+    }
+    found
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    at: usize,
+    line: u32,
+    file: FileId,
+    outside: &'a dyn Fn(&str) -> Option<String>,
+    found: Vec<Assignment>,
+}
+
+impl<'a> Parser<'a> {
+    fn rest(&self) -> &'a str {
+        &self.text[self.at..]
+    }
+
+    fn advance(&mut self, bytes: usize) {
+        let passed = &self.rest()[..bytes];
+        let lines = passed.bytes().filter(|byte| *byte == b'\n').count();
+        self.line += u32::try_from(lines).unwrap_or(0);
+        self.at += bytes;
+    }
+
+    fn line_end(&self) -> usize {
+        self.rest().find('\n').unwrap_or(self.rest().len())
+    }
+
+    /// Passes over white space and comments; says whether anything follows.
+    fn skip_to_statement(&mut self) -> bool {
+        loop {
+            let rest = self.rest();
+            let blank = rest.len() - rest.trim_start().len();
+            self.advance(blank);
+            if self.rest().starts_with('#') {
+                self.advance(self.line_end());
+            } else {
+                return !self.rest().is_empty();
+            }
+        }
+    }
+
+    fn statement(&mut self) -> Result<(), Diagnostic> {
+        if let Some(rest) = self.rest().strip_prefix("export")
+            && rest.starts_with([' ', '\t'])
+        {
+            let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+            self.advance("export".len() + blank);
+        }
+        let line = &self.rest()[..self.line_end()];
+        let span = self.span(line);
+        let separator = line.find(['=', ':']);
+        let key = &line[..separator.unwrap_or(line.len())];
+        let name = key.trim_end();
+        self.check_name(name, span)?;
+        let Some(separator) = separator else {
+            self.advance(line.len());
+            self.found.push(Assignment { name: name.to_owned(), value: None, span });
+            return Ok(());
+        };
+        self.advance(separator + 1);
+        let blank = self.rest().len() - self.rest().trim_start_matches([' ', '\t', '\r']).len();
+        self.advance(blank);
+        let value = self.value(span)?;
+        self.found.push(Assignment { name: name.to_owned(), value: Some(value), span });
+        Ok(())
+    }
+
+    fn span(&self, line: &str) -> Span {
+        let start = self.text[..self.at].rfind('\n').map_or(0, |newline| newline + 1);
+        let column = self.text[start..self.at].chars().count() + 1;
+        Span {
+            file: self.file,
+            line: self.line,
+            column: u32::try_from(column).unwrap_or(u32::MAX),
+            length: u32::try_from(line.trim_end().chars().count()).unwrap_or(u32::MAX),
+        }
+    }
+
+    fn check_name(&self, name: &str, span: Span) -> Result<(), Diagnostic> {
+        if name.is_empty() {
+            return Err(Diagnostic::error(Code::Dotenv, span, "a line begins without a variable name")
+                .hint("expected `NAME=value`"));
+        }
+        if name.contains(char::is_whitespace) {
+            return Err(Diagnostic::error(
+                Code::Dotenv,
+                span,
+                format!("the variable name `{name}` contains a space"),
+            )
+            .hint("expected `NAME=value`; a comment begins with `#`"));
+        }
+        let valid = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '[' | ']');
+        match name.chars().find(|c| !valid(*c)) {
+            Some(c) => Err(Diagnostic::error(
+                Code::Dotenv,
+                span,
+                format!("unexpected `{}` in the variable name `{name}`", c.escape_default()),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn value(&mut self, span: Span) -> Result<String, Diagnostic> {
+        match self.rest().chars().next() {
+            Some(quote @ ('\'' | '"')) => self.quoted(quote, span),
+            _ => {
+                let line = &self.rest()[..self.line_end()];
+                self.advance(line.len());
+                let value = if line.starts_with('#') { "" } else { line.split(" #").next().unwrap_or("") };
+                self.expand(value.trim_end(), span)
+            }
+        }
+    }
+
+    /// A value in quotes, which may go over several lines; what follows the closing quote is dropped.
+    fn quoted(&mut self, quote: char, span: Span) -> Result<String, Diagnostic> {
+        let body = &self.rest()[1..];
+        let mut value = String::new();
+        let mut escaped = false;
+        let mut end = None;
+        for (index, c) in body.char_indices() {
+            if c == quote && !escaped {
+                end = Some(index);
+                break;
+            }
+            if escaped && c != quote {
+                value.push('\\');
+            }
+            escaped = c == '\\' && !escaped;
+            if !escaped {
+                value.push(c);
+            }
+        }
+        let Some(end) = end else {
+            return Err(Diagnostic::error(Code::Dotenv, span, "the quoted value is not closed")
+                .hint(format!("add {quote} where it ends")));
+        };
+        self.advance(end + 2);
+        self.advance(self.line_end());
+        if quote == '"' { self.expand(&unescape(&value), span) } else { Ok(value) }
+    }
+
+    /// Replaces variables by what is set outside or further up in the file.
+    fn expand(&self, value: &str, span: Span) -> Result<String, Diagnostic> {
+        if !value.contains('$') {
+            return Ok(value.to_owned());
+        }
+        let mut lookup = Known { outside: self.outside, found: &self.found };
+        template::substitute(value, &mut lookup).map_err(|error| {
+            let mut finding = Diagnostic::error(Code::Interpolation, span, error.message);
+            finding.hint = error.hint;
+            finding
+        })
+    }
+}
+
+struct Known<'a> {
+    outside: &'a dyn Fn(&str) -> Option<String>,
+    found: &'a [Assignment],
+}
+
+impl Lookup for Known<'_> {
+    fn value(&mut self, name: &str) -> Option<String> {
+        (self.outside)(name).or_else(|| {
+            self.found.iter().rev().find(|known| known.name == name).and_then(|known| known.value.clone())
+        })
+    }
+
+    fn used(&mut self, _: &str, _: Use<'_>, _: std::ops::Range<usize>, _: bool) {}
+}
+
+/// Replaces the escapes of double quotes. `\$` becomes `$$`, which interpolation makes a literal `$`.
+fn unescape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        let tail = &rest[at + 1..];
+        let (replacement, length) = escape(tail);
+        match replacement {
+            Some(text) => out.push_str(&text),
+            None => out.push_str(&rest[at..=at]),
+        }
+        rest = &tail[length..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The meaning of what follows a backslash, and how many bytes it takes.
+fn escape(tail: &str) -> (Option<String>, usize) {
+    let plain = |text: &str| (Some(text.to_owned()), 1);
+    match tail.bytes().next() {
+        Some(b'n') => plain("\n"),
+        Some(b't') => plain("\t"),
+        Some(b'r') => plain("\r"),
+        Some(b'a') => plain("\u{7}"),
+        Some(b'b') => plain("\u{8}"),
+        Some(b'f') => plain("\u{c}"),
+        Some(b'v') => plain("\u{b}"),
+        Some(b'"') => plain("\""),
+        Some(b'\\') => plain("\\"),
+        Some(b'$') => plain("$$"),
+        Some(b'0') => {
+            let digits = tail[1..].bytes().take(3).take_while(|b| (b'0'..=b'7').contains(b)).count();
+            let code = u8::from_str_radix(&tail[1..=digits], 8).ok().filter(|_| digits == 3);
+            match code {
+                Some(code) => (Some(char::from(code).to_string()), 1 + digits),
+                None => (None, 0),
+            }
+        }
+        _ => (None, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Sources;
+
+    fn file() -> FileId {
+        Sources::default().add(std::path::Path::new(".env"), ".env".to_owned(), String::new())
+    }
+
+    fn check(text: &str, expect: &[(&str, Option<&str>)]) {
+        let outside = |name: &str| (name == "OUT").then(|| "outside".to_owned());
+        let found = parse(text, file(), &outside).unwrap_or_else(|e| panic!("{text:?}: {e:?}"));
+        let found: Vec<_> = found.iter().map(|a| (a.name.as_str(), a.value.as_deref())).collect();
+        assert_eq!(found, expect, "{text:?}");
+    }
+
+    fn one(text: &str, value: &str) {
+        check(text, &[("A", Some(value))]);
+    }
+
+    #[test]
+    fn names_and_values_are_separated_in_many_ways() {
+        one("A=1", "1");
+        one("A: 1", "1");
+        one("export A=1", "1");
+        one("  A  =  1  ", "1");
+        one("\u{feff}A=1\r\n", "1");
+        one("A=", "");
+        check("A=1\n\n# comment\nB=2", &[("A", Some("1")), ("B", Some("2"))]);
+        check("A=\nB=2", &[("A", Some("")), ("B", Some("2"))]);
+        check("A\nB=2", &[("A", None), ("B", Some("2"))]);
+    }
+
+    #[test]
+    fn a_comment_needs_a_space_before_it() {
+        one("A=1 # one", "1");
+        one("A=1#one", "1#one");
+        one("A='1' # one", "1");
+    }
+
+    #[test]
+    fn quotes_keep_spaces_lines_and_comments() {
+        one("A=' 1 # '", " 1 # ");
+        one("A=\"a\nb\"", "a\nb");
+        one(r#"A="a\nb\t\"c\"""#, "a\nb\t\"c\"");
+        one(r"A='a\nb'", r"a\nb");
+        one(r"A='it\'s'", "it's");
+        one(r"A='$B $$'", "$B $$");
+        one(r#"A="1" dropped"#, "1");
+    }
+
+    #[test]
+    fn variables_come_from_outside_or_from_above() {
+        one("A=$OUT", "outside");
+        one(r#"A="${OUT:-x}""#, "outside");
+        one(r#"A="\$OUT""#, "$OUT");
+        check("B=1\nA=${B}2", &[("B", Some("1")), ("A", Some("12"))]);
+        check("OUT=inside\nA=$OUT", &[("OUT", Some("inside")), ("A", Some("outside"))]);
+    }
+
+    #[test]
+    fn malformed_lines_are_refused_at_their_place() {
+        for (text, line) in [("A=1\nB C=2", 2), ("A='x", 1), ("=1", 1), ("A!=1", 1), ("A=${", 1)] {
+            let finding = parse(text, file(), &|_| None).expect_err(text);
+            assert_eq!(finding.span.map(|span| span.line), Some(line), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn raw_files_are_taken_verbatim() {
+        let found = parse_raw("# c\nA=\"x\" # $Y\nB", file());
+        let found: Vec<_> = found.iter().map(|a| (a.name.as_str(), a.value.as_deref())).collect();
+        assert_eq!(found, [("A", Some("\"x\" # $Y")), ("B", None)]);
+    }
+}
