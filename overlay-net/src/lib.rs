@@ -2,14 +2,32 @@
 //!
 //! It has never heard of services or clusters. [`Net`] is the only door.
 
+mod apply;
+mod balance;
+mod check;
+mod conntrack;
 mod error;
+mod host;
 pub mod limits;
+mod link;
 mod net;
+mod netlink;
+mod netns;
+mod nft;
+mod owner;
+mod plan;
+mod ports;
+mod proxy;
 mod spec;
+mod sysctl;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod worker;
 
 pub use error::{Error, Result};
 pub use net::Net;
 pub use spec::{
-    Balance, Conflict, EndpointSpec, Inventory, NetConfig, NetnsId, NetworkId, NetworkSpec, NetworkV6,
-    PortOwner, Protocol, Published, View, Vip, Zone,
+    Balance, Conflict, EndpointSpec, Inventory, NetConfig, NetnsId, NetworkId, NetworkSpec, NetworkV6, PortOwner,
+    Protocol, Published, View, Vip, Zone,
 };

@@ -1,7 +1,30 @@
 //! Every limit of this crate, in one place.
 
-/// Longest id of a network or namespace, in bytes; it also has to fit into an interface's alias (255).
-pub const MAX_ID: usize = 100;
+use std::time::Duration;
+
+/// Longest id of a network or namespace, in bytes: both fit into a port's alias (255 bytes) with its addresses.
+pub const MAX_ID: usize = 72;
+
+/// Longest name of an interface inside a namespace, in bytes (`IFNAMSIZ` less the final zero).
+pub const MAX_INTERFACE: usize = 15;
 
 /// Most backends of one VIP or published port that receive connections; more are left out.
 pub const MAX_BACKENDS: usize = 256;
+
+/// Connections that one proxy carries at a time; more wait.
+pub const PROXY_CONNECTIONS: usize = 1_024;
+
+/// Connections that wait to be accepted by one proxy.
+pub const PROXY_BACKLOG: i32 = 1_024;
+
+/// UDP clients that one proxy serves at a time; packets of others are dropped.
+pub const PROXY_FLOWS: usize = 256;
+
+/// Longest datagram a proxy carries, in bytes.
+pub const UDP_PACKET: usize = 65_535;
+
+/// How long a proxy waits for one backend.
+pub const PROXY_CONNECT: Duration = Duration::from_secs(5);
+
+/// How long a UDP client may be silent before a proxy forgets it.
+pub const PROXY_UDP_IDLE: Duration = Duration::from_secs(60);

@@ -3,51 +3,62 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use tokio::runtime::Handle;
+
+use crate::host::Host;
 use crate::spec::{
     Balance, Conflict, EndpointSpec, Inventory, NetConfig, NetworkSpec, PortOwner, Protocol, View, Zone,
 };
-use crate::{Error, Result};
+use crate::worker::Worker;
+use crate::{Result, owner};
 
-/// The networks of one engine on this machine. Cheap to clone; all clones are the same engine.
+/// The networks of one engine on this machine. Cheap to clone; all clones are the same engine. Dropping the last
+/// one leaves everything in the kernel as it is, so that containers outlive the engine.
 #[derive(Debug, Clone)]
-pub struct Net {}
+pub struct Net {
+    worker: Worker,
+}
 
 impl Net {
-    /// Starts the worker and finds what an earlier engine of this id left. Changes nothing yet.
+    /// Starts the worker in the calling thread's network namespace and finds what an earlier engine of this id
+    /// left. Changes nothing yet. An adopting engine declares its networks and endpoints first and its balance
+    /// then: the first balance replaces whatever the earlier engine had in the packet filter.
     pub async fn open(config: NetConfig) -> Result<Net> {
-        let _ = config;
-        Ok(Net {})
+        let runtime = Handle::current();
+        let worker = Worker::start(move || Host::open(&config, runtime)).await?;
+        Ok(Net { worker })
     }
 
     /// Makes a network namespace that lives until [`Net::remove_netns`], with `lo` up; gives the path it is
     /// mounted at. One that exists already is kept.
     pub async fn create_netns(&self, id: &str) -> Result<PathBuf> {
-        let _ = id;
-        Err(Error::Closed)
+        let id = id.to_owned();
+        self.worker.run(move |host| host.create_netns(&id)).await
     }
 
     /// Stops its DNS, removes its endpoints and the namespace itself. Removing nothing is no error.
     pub async fn remove_netns(&self, id: &str) -> Result<()> {
-        let _ = id;
-        Err(Error::Closed)
+        let id = id.to_owned();
+        self.worker.run(move |host| host.remove_netns(&id)).await
     }
 
     /// Makes the network, or brings an existing one to this specification.
     pub async fn ensure_network(&self, spec: &NetworkSpec) -> Result<()> {
-        let _ = spec;
-        Err(Error::Closed)
+        let spec = spec.clone();
+        self.worker.run(move |host| host.ensure_network(spec)).await
     }
 
     /// Removes the network and its endpoints; with the last one the tables go and the sysctls are set back.
     pub async fn remove_network(&self, id: &str) -> Result<()> {
-        let _ = id;
-        Err(Error::Closed)
+        let id = id.to_owned();
+        self.worker.run(move |host| host.remove_network(&id)).await
     }
 
-    /// Gives the namespace exactly these interfaces: makes what is missing, removes what is not listed.
+    /// Gives the namespace exactly these interfaces: makes what is missing, removes what is not listed. The first
+    /// one in a network that is not internal gets the default route.
     pub async fn attach(&self, netns_id: &str, endpoints: &[EndpointSpec]) -> Result<()> {
-        let _ = (netns_id, endpoints);
-        Err(Error::Closed)
+        let (id, endpoints) = (netns_id.to_owned(), endpoints.to_vec());
+        self.worker.run(move |host| host.attach(&id, endpoints)).await
     }
 
     /// Removes all interfaces of the namespace; the same as attaching none.
@@ -55,10 +66,11 @@ impl Net {
         self.attach(netns_id, &[]).await
     }
 
-    /// Brings the balanced addresses and ports to `wanted`. Gives the published ports that another program has.
+    /// Brings the balanced addresses and ports to `wanted`. Gives the published ports that another program has;
+    /// they are tried again with the next call.
     pub async fn set_balance(&self, wanted: &Balance) -> Result<Vec<Conflict>> {
-        let _ = wanted;
-        Err(Error::Closed)
+        let wanted = wanted.clone();
+        self.worker.run(move |host| host.set_balance(wanted)).await
     }
 
     /// Replaces the names of one network; `None` forgets the zone.
@@ -75,34 +87,28 @@ impl Net {
     /// error; after a restart of the engine it must be asked again.
     pub async fn serve_dns(&self, netns_id: &str) -> Result<()> {
         let _ = netns_id;
-        Err(Error::Closed)
+        Ok(())
     }
 
     /// Who has a port of this machine (as seen from the engine's namespace); `None` when nobody has.
-    pub async fn port_owner(
-        &self,
-        protocol: Protocol,
-        ip: Option<IpAddr>,
-        port: u16,
-    ) -> Result<Option<PortOwner>> {
-        let _ = (protocol, ip, port);
-        Err(Error::Closed)
+    pub async fn port_owner(&self, protocol: Protocol, ip: Option<IpAddr>, port: u16) -> Result<Option<PortOwner>> {
+        self.worker.run(move |_| Ok(owner::find(protocol, ip, port))).await
     }
 
     /// What this engine, or a dead one of the same id, has on this machine.
     pub async fn inventory(&self) -> Result<Inventory> {
-        Err(Error::Closed)
+        self.worker.run(|host| Ok(host.inventory())).await
     }
 
     /// Compares the kernel's state with what is wanted and repairs the difference. It happens by itself when the
     /// kernel reports a foreign change; this is for a caller who wants to be sure.
     pub async fn resync(&self) -> Result<()> {
-        Err(Error::Closed)
+        self.worker.run(Host::resync).await
     }
 
     /// Removes everything that carries this engine's id: namespaces, interfaces, tables, rules in foreign chains;
     /// sets sysctls back.
     pub async fn teardown_all(&self) -> Result<()> {
-        Err(Error::Closed)
+        self.worker.run(Host::teardown).await
     }
 }

@@ -1,0 +1,352 @@
+//! The state of one engine's networks on this machine, and the steps that bring the kernel to it.
+//!
+//! Lives on the worker thread; every method is one job of [`crate::Net`].
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use tokio::runtime::Handle;
+
+use crate::balance::{self, Slots};
+use crate::link::Links;
+use crate::netns::Namespaces;
+use crate::nft::Names;
+use crate::plan::{self, NetOp, Observed, Wanted};
+use crate::ports::HeldPort;
+use crate::spec::{Balance, Conflict, EndpointSpec, Inventory, NetConfig, NetworkSpec, Published};
+use crate::sysctl::{self, Journal};
+use crate::tables::{Changes, Tables};
+use crate::{Error, Result, check, conntrack, owner};
+
+/// A published port that is in force.
+#[derive(Debug)]
+struct Held {
+    published: Published,
+    port: HeldPort,
+}
+
+/// What one engine has on this machine.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) names: Names,
+    pub(crate) namespaces: Namespaces,
+    pub(crate) links: Links,
+    pub(crate) tables: Tables,
+    pub(crate) wanted: Wanted,
+    pub(crate) observed: Observed,
+    journal: Journal,
+    runtime: Handle,
+    /// Slots of each VIP and published port, by owner.
+    slots: BTreeMap<String, Slots>,
+    held: BTreeMap<String, Held>,
+    /// VIPs by their entries' owners; kept because a VIP's elements name its network's bridge.
+    balance: Balance,
+}
+
+impl Host {
+    /// Looks around; changes nothing.
+    pub(crate) fn open(config: &NetConfig, runtime: Handle) -> Result<Host> {
+        check::engine_id(&config.engine_id)?;
+        let names = Names::new(&config.engine_id);
+        let mut links = Links::open().map_err(|source| Error::system("open route netlink", source))?;
+        let observed = Observed::new(&names, links.list()?);
+        Ok(Host {
+            tables: Tables::open(&names)?,
+            namespaces: Namespaces::new(&config.run_dir),
+            links,
+            wanted: Wanted::default(),
+            observed,
+            journal: Journal::new(&config.run_dir),
+            runtime,
+            slots: BTreeMap::new(),
+            held: BTreeMap::new(),
+            balance: Balance::default(),
+            names,
+        })
+    }
+
+    pub(crate) fn create_netns(&mut self, id: &str) -> Result<PathBuf> {
+        check::id(id)?;
+        self.namespaces.create(id)
+    }
+
+    pub(crate) fn remove_netns(&mut self, id: &str) -> Result<()> {
+        check::id(id)?;
+        self.attach(id, Vec::new())?;
+        self.namespaces.remove(id)
+    }
+
+    pub(crate) fn ensure_network(&mut self, mut spec: NetworkSpec) -> Result<()> {
+        check::network(&spec)?;
+        spec.v6 = spec.v6.filter(|_| sysctl::has_ipv6());
+        self.prepare_machine(spec.v6.is_some())?;
+        self.run(&plan::plan_rests(&self.observed))?;
+        let id = spec.id.clone();
+        self.wanted.networks.insert(id.clone(), spec);
+        let result = self.realise_network(&id);
+        if result.is_err() {
+            self.look_again()?;
+        }
+        result
+    }
+
+    fn realise_network(&mut self, id: &str) -> Result<()> {
+        let spec = &self.wanted.networks[id];
+        self.run(&plan::plan_network(&self.names, spec, &self.wanted, &self.observed))?;
+        let entry = self.network_entry(&self.wanted.networks[id])?;
+        self.tables.update([(network_owner(id), Some(entry))].into())?;
+        self.tables.pass_foreign_chains()
+    }
+
+    pub(crate) fn remove_network(&mut self, id: &str) -> Result<()> {
+        check::id(id)?;
+        let former = self.observed.bridge(id).is_some();
+        let mut changes: Changes = [(network_owner(id), None)].into();
+        for (netns, endpoint) in plan::endpoints_of(&self.wanted, id) {
+            changes.insert(endpoint_owner(netns, &endpoint.interface), None);
+        }
+        self.run(&plan::plan_removal(id, &self.observed))?;
+        self.wanted.networks.remove(id);
+        for endpoints in self.wanted.endpoints.values_mut() {
+            endpoints.retain(|endpoint| endpoint.network != id);
+        }
+        if !self.tables.is_absent() {
+            self.tables.update(changes)?;
+        }
+        if former && self.observed.networks().is_empty() {
+            self.leave_machine()?;
+        }
+        Ok(())
+    }
+
+    /// Gives the namespace exactly these endpoints.
+    pub(crate) fn attach(&mut self, netns: &str, mut endpoints: Vec<EndpointSpec>) -> Result<()> {
+        check::id(netns)?;
+        self.run(&plan::plan_rests(&self.observed))?;
+        for endpoint in &mut endpoints {
+            let network = self.wanted.networks.get(&endpoint.network).ok_or_else(|| {
+                Error::Invalid(format!("{netns} cannot join the network {}: there is none", endpoint.network))
+            })?;
+            endpoint.addr6 = endpoint.addr6.filter(|_| network.v6.is_some());
+            check::endpoint(endpoint, network)?;
+        }
+        let ops = plan::plan_netns(&self.names, netns, &endpoints, &self.observed);
+        let former = self.wanted.endpoints.insert(netns.to_owned(), endpoints).unwrap_or_default();
+        let mut changes: Changes =
+            former.iter().map(|endpoint| (endpoint_owner(netns, &endpoint.interface), None)).collect();
+        let result = self.run(&ops).and_then(|()| self.endpoint_entries(netns)).and_then(|entries| {
+            changes.extend(entries);
+            if changes.is_empty() { Ok(()) } else { self.tables.update(changes) }
+        });
+        if self.wanted.endpoints.get(netns).is_some_and(Vec::is_empty) {
+            self.wanted.endpoints.remove(netns);
+        }
+        if result.is_err() {
+            self.look_again()?;
+        }
+        result
+    }
+
+    /// Brings the balanced addresses and ports to `wanted`; gives the ports that others have.
+    pub(crate) fn set_balance(&mut self, wanted: Balance) -> Result<Vec<Conflict>> {
+        let mut changes = Changes::new();
+        let mut departed = Vec::new();
+        let mut slots = BTreeMap::new();
+        for (ip, vip) in &wanted.vips {
+            let Some(bridge) = self.observed.bridge(&vip.network) else {
+                let network = &vip.network;
+                return Err(Error::Invalid(format!("the VIP {ip} is in the network {network}, which is not there")));
+            };
+            let owner = balance::vip_owner(*ip);
+            let former = self.slots.get(&owner).cloned().unwrap_or_default();
+            let now = former.assign(&vip.backends);
+            departed.extend(balance::departed(&former, &now));
+            changes.insert(owner.clone(), Some(balance::vip_entry(*ip, &bridge.name, &now)));
+            slots.insert(owner, now);
+        }
+        let conflicts = self.hold_ports(&wanted.published);
+        for (owner, held) in &self.held {
+            let former = self.slots.get(owner).cloned().unwrap_or_default();
+            let now = former.assign(&held.published.backends);
+            if held.published.protocol == crate::Protocol::Udp {
+                departed.extend(balance::departed(&former, &now));
+            }
+            changes.insert(owner.clone(), Some(balance::published_entry(&held.published, &now)));
+            held.port.set_backends(&held.published, &now);
+            slots.insert(owner.clone(), now);
+        }
+        for (owner, former) in &self.slots {
+            if !slots.contains_key(owner) {
+                departed.extend(former.all());
+                changes.insert(owner.clone(), None);
+            }
+        }
+        self.slots = slots;
+        self.balance = wanted;
+        self.publish(changes)?;
+        self.forget_flows(departed);
+        Ok(conflicts)
+    }
+
+    /// Puts the changed entries into the kernel. The first time this also replaces what a dead engine left.
+    fn publish(&mut self, changes: Changes) -> Result<()> {
+        let nothing_to_say = changes.values().all(Option::is_none);
+        if self.tables.is_absent() && nothing_to_say {
+            return Ok(());
+        }
+        let inherited = !self.tables.is_absent() && !self.tables.is_installed();
+        self.tables.update(changes)?;
+        if inherited { self.tables.install() } else { Ok(()) }
+    }
+
+    /// Takes the ports that are new and lets go those that are not wanted any more.
+    fn hold_ports(&mut self, wanted: &[Published]) -> Vec<Conflict> {
+        let double = balance::duplicates(wanted);
+        let mut former = std::mem::take(&mut self.held);
+        // Everything that goes is let go before anything new is taken.
+        former.retain(|owner, _| wanted.iter().any(|published| balance::published_owner(published) == *owner));
+        let mut conflicts = Vec::new();
+        for (index, published) in wanted.iter().enumerate() {
+            let owner = balance::published_owner(published);
+            if double.contains(&index) {
+                conflicts.push(conflict(published, None, "it is published twice".to_owned()));
+                continue;
+            }
+            let held = match former.remove(&owner) {
+                Some(held) => Ok(held.port),
+                None => HeldPort::take(published, &self.runtime),
+            };
+            match held {
+                Ok(port) => {
+                    self.held.insert(owner, Held { published: published.clone(), port });
+                }
+                Err(error) => {
+                    let Published { protocol, host_ip, host_port, .. } = *published;
+                    let process = owner::find(protocol, host_ip, host_port);
+                    conflicts.push(conflict(published, process, error.to_string()));
+                }
+            }
+        }
+        conflicts
+    }
+
+    fn forget_flows(&self, mut backends: Vec<IpAddr>) {
+        backends.sort_unstable();
+        backends.dedup();
+        if backends.is_empty() {
+            return;
+        }
+        let forgotten = conntrack::open().and_then(|mut socket| {
+            backends.iter().try_for_each(|backend| conntrack::forget_udp(&mut socket, *backend))
+        });
+        if let Err(error) = forgotten {
+            // New flows are right in any case; old ones end when their client falls silent.
+            tracing::debug!("{error}");
+        }
+    }
+
+    /// What is there, by the caller's ids.
+    pub(crate) fn inventory(&self) -> Inventory {
+        Inventory { networks: self.observed.networks(), netns: self.namespaces.list() }
+    }
+
+    /// Looks at the kernel afresh and repairs what differs from what is wanted.
+    pub(crate) fn resync(&mut self) -> Result<()> {
+        self.look_again()?;
+        if self.wanted.networks.is_empty() {
+            return Ok(());
+        }
+        self.prepare_machine(self.wanted.networks.values().any(|spec| spec.v6.is_some()))?;
+        let ops = plan::plan(&self.names, &self.wanted, &self.observed);
+        if !ops.is_empty() {
+            for op in &ops {
+                tracing::warn!("repairing the network: {op}");
+            }
+            self.run(&ops)?;
+            let entries = self.all_entries()?;
+            self.tables.update(entries)?;
+        }
+        if self.tables.is_installed() && !self.tables.are_intact()? {
+            tracing::warn!("the packet filter was flushed by somebody else, putting it back");
+            self.tables.install()?;
+        }
+        self.tables.pass_foreign_chains()
+    }
+
+    /// Removes everything that carries this engine's id.
+    pub(crate) fn teardown(&mut self) -> Result<()> {
+        self.held.clear();
+        self.slots.clear();
+        self.balance = Balance::default();
+        self.look_again()?;
+        self.wanted = Wanted::default();
+        let links: Vec<_> = self.observed.links.keys().map(|name| NetOp::RemoveLink { name: name.clone() }).collect();
+        self.run(&links)?;
+        for id in self.namespaces.list() {
+            self.namespaces.remove(&id)?;
+        }
+        self.leave_machine()
+    }
+
+    /// The last network is gone: nothing of ours stays in the kernel.
+    fn leave_machine(&mut self) -> Result<()> {
+        self.slots.clear();
+        self.held.clear();
+        self.tables.remove()?;
+        if self.tables.others_forward()? { self.journal.forget() } else { self.journal.restore() }
+    }
+
+    /// Turns the machine into a router. Interfaces that learnt their default route from a router's advertisement
+    /// go on doing so, which they would otherwise cease with IPv6 forwarding.
+    fn prepare_machine(&self, v6: bool) -> Result<()> {
+        self.journal.set("net/ipv4/ip_forward", "1")?;
+        // The kernel would tell neighbours of a shared bridge to talk past it; `all` and the bridge's own are or-ed.
+        self.journal.set("net/ipv4/conf/all/send_redirects", "0")?;
+        if v6 && sysctl::read("net/ipv6/conf/all/forwarding").as_deref() == Some("0") {
+            for interface in sysctl::entries("net/ipv6/conf") {
+                let accept = format!("net/ipv6/conf/{interface}/accept_ra");
+                if sysctl::read(&accept).as_deref() == Some("1") {
+                    self.journal.set(&accept, "2")?;
+                }
+            }
+            self.journal.set("net/ipv6/conf/all/forwarding", "1")?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn look_again(&mut self) -> Result<()> {
+        self.observed = Observed::new(&self.names, self.links.list()?);
+        Ok(())
+    }
+
+    fn all_entries(&self) -> Result<Changes> {
+        let mut changes = Changes::new();
+        for (id, spec) in &self.wanted.networks {
+            changes.insert(network_owner(id), Some(self.network_entry(spec)?));
+        }
+        for netns in self.wanted.endpoints.keys() {
+            changes.extend(self.endpoint_entries(netns)?);
+        }
+        for (ip, vip) in &self.balance.vips {
+            let owner = balance::vip_owner(*ip);
+            if let (Some(bridge), Some(slots)) = (self.observed.bridge(&vip.network), self.slots.get(&owner)) {
+                changes.insert(owner, Some(balance::vip_entry(*ip, &bridge.name, slots)));
+            }
+        }
+        Ok(changes)
+    }
+}
+
+fn conflict(published: &Published, owner: Option<crate::PortOwner>, reason: String) -> Conflict {
+    let Published { protocol, host_ip, host_port, .. } = *published;
+    Conflict { protocol, host_ip, host_port, owner, reason }
+}
+
+fn network_owner(id: &str) -> String {
+    format!("network {id}")
+}
+
+pub(crate) fn endpoint_owner(netns: &str, interface: &str) -> String {
+    format!("endpoint {netns} {interface}")
+}

@@ -1,0 +1,403 @@
+//! Which links have to be made or removed: what is wanted, compared with what is there. Pure; prints as text.
+//!
+//! A link's alias says completely what it is (`ip link` shows it). It is written when the link is ready, so a link
+//! of ours without alias is the rest of an interrupted attempt, and one with another alias is out of date.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use crate::link::Link;
+use crate::nft::Names;
+use crate::spec::{EndpointSpec, NetnsId, NetworkId, NetworkSpec};
+
+/// What shall be on this machine.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wanted {
+    pub(crate) networks: BTreeMap<NetworkId, NetworkSpec>,
+    pub(crate) endpoints: BTreeMap<NetnsId, Vec<EndpointSpec>>,
+}
+
+/// This engine's links, by name.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Observed {
+    pub(crate) links: BTreeMap<String, Link>,
+}
+
+/// One step, in the order in which it must be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NetOp {
+    RemoveLink { name: String },
+    AddBridge { name: String, alias: String, network: NetworkId },
+    AddPort { name: String, alias: String, network: NetworkId, netns: NetnsId, interface: String },
+    Enslave { port: String, alias: String, network: NetworkId, netns: NetnsId, interface: String },
+}
+
+impl fmt::Display for NetOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NetOp::RemoveLink { name } => write!(f, "remove {name}"),
+            NetOp::AddBridge { name, alias, .. } => write!(f, "bridge {name} ({alias})"),
+            NetOp::AddPort { name, alias, .. } => write!(f, "port {name} ({alias})"),
+            NetOp::Enslave { port, network, .. } => write!(f, "enslave {port} to the bridge of {network}"),
+        }
+    }
+}
+
+impl Observed {
+    /// Of all links of the namespace, those of this engine.
+    pub(crate) fn new(names: &Names, links: impl IntoIterator<Item = Link>) -> Observed {
+        let (bridges, ports) = (names.bridge_prefix(), names.port_prefix());
+        let ours = |link: &Link| link.name.starts_with(&bridges) || link.name.starts_with(&ports);
+        Observed { links: links.into_iter().filter(ours).map(|link| (link.name.clone(), link)).collect() }
+    }
+
+    /// The bridge of a network.
+    pub(crate) fn bridge(&self, network: &str) -> Option<&Link> {
+        self.with_prefix(format!("orc network {network} ")).next()
+    }
+
+    /// The port of an interface.
+    pub(crate) fn port(&self, netns: &str, interface: &str) -> Option<&Link> {
+        self.with_prefix(format!("orc port {netns} {interface} ")).next()
+    }
+
+    /// The ids of all networks that have a bridge.
+    pub(crate) fn networks(&self) -> Vec<NetworkId> {
+        let aliases = self.links.values().filter_map(|link| link.alias.as_deref());
+        let mut ids: Vec<_> =
+            aliases.filter_map(|alias| alias.strip_prefix("orc network ")?.split(' ').next()).collect();
+        ids.sort_unstable();
+        ids.into_iter().map(str::to_owned).collect()
+    }
+
+    fn with_prefix(&self, prefix: String) -> impl Iterator<Item = &Link> {
+        self.links.values().filter(move |link| link.alias.as_deref().is_some_and(|a| a.starts_with(&prefix)))
+    }
+}
+
+/// Everything: the rests of interrupted attempts, then all networks, then all namespaces.
+pub(crate) fn plan(names: &Names, wanted: &Wanted, observed: &Observed) -> Vec<NetOp> {
+    let mut ops = plan_rests(observed);
+    for spec in wanted.networks.values() {
+        ops.extend(plan_network(names, spec, wanted, observed));
+    }
+    for (netns, endpoints) in &wanted.endpoints {
+        ops.extend(plan_netns(names, netns, endpoints, observed));
+    }
+    ops
+}
+
+/// Links that an interrupted attempt left.
+pub(crate) fn plan_rests(observed: &Observed) -> Vec<NetOp> {
+    let incomplete = observed.links.values().filter(|link| link.alias.is_none());
+    incomplete.map(|link| NetOp::RemoveLink { name: link.name.clone() }).collect()
+}
+
+/// One network. The ports of a bridge that has to be made (anew) are put into it.
+pub(crate) fn plan_network(names: &Names, spec: &NetworkSpec, wanted: &Wanted, observed: &Observed) -> Vec<NetOp> {
+    let mut ops = Vec::new();
+    let alias = network_alias(spec);
+    let present = observed.bridge(&spec.id);
+    let keep = present.is_some_and(|link| link.alias.as_deref() == Some(&alias));
+    if !keep {
+        ops.extend(present.map(|link| NetOp::RemoveLink { name: link.name.clone() }));
+        let name = free_name(&names.bridge_prefix(), &spec.id, observed);
+        ops.push(NetOp::AddBridge { name, alias, network: spec.id.clone() });
+    }
+    for (netns, endpoint) in endpoints_of(wanted, &spec.id) {
+        let Some(port) = observed.port(netns, &endpoint.interface) else { continue };
+        let current = port.alias.as_deref() == Some(&port_alias(netns, endpoint));
+        if current && (!keep || port.master != present.map(|link| link.index)) {
+            ops.push(NetOp::Enslave {
+                port: port.name.clone(),
+                alias: port_alias(netns, endpoint),
+                network: spec.id.clone(),
+                netns: netns.clone(),
+                interface: endpoint.interface.clone(),
+            });
+        }
+    }
+    ops
+}
+
+/// The ports of one namespace.
+pub(crate) fn plan_netns(
+    names: &Names,
+    netns: &str,
+    endpoints: &[EndpointSpec],
+    observed: &Observed,
+) -> Vec<NetOp> {
+    let wanted: BTreeMap<String, &EndpointSpec> =
+        endpoints.iter().map(|endpoint| (port_alias(netns, endpoint), endpoint)).collect();
+    let mut present: Vec<_> = observed.with_prefix(format!("orc port {netns} ")).collect();
+    present.sort_by_key(|link| &link.alias);
+    let mut ops = Vec::new();
+    for link in &present {
+        if !link.alias.as_ref().is_some_and(|alias| wanted.contains_key(alias)) {
+            ops.push(NetOp::RemoveLink { name: link.name.clone() });
+        }
+    }
+    for endpoint in endpoints {
+        let alias = port_alias(netns, endpoint);
+        if present.iter().all(|link| link.alias.as_ref() != Some(&alias)) {
+            let name = free_name(&names.port_prefix(), &format!("{netns} {}", endpoint.interface), observed);
+            ops.push(NetOp::AddPort {
+                name,
+                alias,
+                network: endpoint.network.clone(),
+                netns: netns.to_owned(),
+                interface: endpoint.interface.clone(),
+            });
+        }
+    }
+    ops
+}
+
+/// A network that is not wanted any more, with all ports in it.
+pub(crate) fn plan_removal(network: &str, observed: &Observed) -> Vec<NetOp> {
+    let Some(bridge) = observed.bridge(network) else { return Vec::new() };
+    let ports = observed.links.values().filter(|link| link.master == Some(bridge.index));
+    let names = ports.chain([bridge]).map(|link| link.name.clone());
+    names.map(|name| NetOp::RemoveLink { name }).collect()
+}
+
+/// The endpoints in a network.
+pub(crate) fn endpoints_of<'a>(
+    wanted: &'a Wanted,
+    network: &'a str,
+) -> impl Iterator<Item = (&'a NetnsId, &'a EndpointSpec)> {
+    let all = wanted.endpoints.iter().flat_map(|(netns, list)| list.iter().map(move |spec| (netns, spec)));
+    all.filter(move |(_, endpoint)| endpoint.network == network)
+}
+
+/// The hardware address of a network's gateway; the same on each try, since containers have it as a fixed one.
+pub(crate) fn gateway_mac(names: &Names, network: &str) -> [u8; 6] {
+    let [a, b, c, d, ..] = hash(&format!("{} {network}", names.table())).to_be_bytes();
+    [0x02, 0x6f, a, b, c, d]
+}
+
+/// The hardware address of an endpoint.
+pub(crate) fn endpoint_mac(endpoint: &EndpointSpec) -> [u8; 6] {
+    endpoint.mac.unwrap_or_else(|| mac_of(endpoint.addr4))
+}
+
+fn mac_of(ip: Ipv4Addr) -> [u8; 6] {
+    let [a, b, c, d] = ip.octets();
+    [0x0a, 0x6f, a, b, c, d]
+}
+
+fn network_alias(spec: &NetworkSpec) -> String {
+    let mut alias = format!("orc network {} {} {}", spec.id, spec.subnet4, spec.gateway4);
+    if let Some(v6) = spec.v6 {
+        alias.push_str(&format!(" {} {}", v6.subnet, v6.gateway));
+    }
+    if let Some(mtu) = spec.mtu {
+        alias.push_str(&format!(" mtu {mtu}"));
+    }
+    alias
+}
+
+fn port_alias(netns: &str, endpoint: &EndpointSpec) -> String {
+    let EndpointSpec { network, interface, addr4, addr6, .. } = endpoint;
+    let mut alias = format!("orc port {netns} {interface} {network} {addr4}");
+    if let Some(addr6) = addr6 {
+        alias.push_str(&format!(" {addr6}"));
+    }
+    for (index, byte) in endpoint_mac(endpoint).iter().enumerate() {
+        alias.push_str(&format!("{}{byte:02x}", if index == 0 { ' ' } else { ':' }));
+    }
+    alias
+}
+
+/// An interface's name has room for five characters behind the prefix; in the rare case that two things get the
+/// same ones, the later takes others. Names are looked up by alias, never computed twice.
+fn free_name(prefix: &str, thing: &str, observed: &Observed) -> String {
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut number = hash(thing);
+    loop {
+        let mut name = prefix.to_owned();
+        let mut rest = number;
+        for _ in 0..5 {
+            name.push(char::from(DIGITS[(rest % 36) as usize]));
+            rest /= 36;
+        }
+        // A link that is about to be replaced may keep its name: it is removed first.
+        let taken_by_another = |link: &Link| {
+            link.alias.as_deref().is_some_and(|alias| !alias.splitn(3, ' ').nth(2).is_some_and(|a| a.starts_with(thing)))
+        };
+        if !observed.links.get(&name).is_some_and(taken_by_another) {
+            return name;
+        }
+        number = number.wrapping_add(1);
+    }
+}
+
+/// FNV-1a; only to spread names.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Names {
+        Names::new("0badcafe")
+    }
+
+    fn network(id: &str) -> NetworkSpec {
+        NetworkSpec {
+            id: id.into(),
+            subnet4: "10.1.0.0/24".parse().unwrap(),
+            gateway4: "10.1.0.1".parse().unwrap(),
+            v6: None,
+            internal: false,
+            mtu: None,
+        }
+    }
+
+    fn endpoint(network: &str, interface: &str, last: u8) -> EndpointSpec {
+        EndpointSpec {
+            network: network.into(),
+            interface: interface.into(),
+            addr4: Ipv4Addr::new(10, 1, 0, last),
+            addr6: None,
+            mac: None,
+        }
+    }
+
+    fn wanted() -> Wanted {
+        Wanted {
+            networks: [("front".to_owned(), network("front"))].into(),
+            endpoints: [("a".to_owned(), vec![endpoint("front", "eth0", 2)])].into(),
+        }
+    }
+
+    /// What there is after the plan was carried out.
+    fn carry_out(observed: &mut Observed, ops: &[NetOp]) {
+        for op in ops {
+            match op {
+                NetOp::RemoveLink { name } => {
+                    let gone = observed.links.remove(name).map(|link| link.index);
+                    observed.links.values_mut().filter(|link| link.master == gone).for_each(|l| l.master = None);
+                }
+                NetOp::AddBridge { name, alias, .. } => add(observed, name, alias, None),
+                NetOp::AddPort { name, alias, network, .. } => {
+                    let master = observed.bridge(network).map(|link| link.index);
+                    add(observed, name, alias, master);
+                }
+                NetOp::Enslave { port, network, .. } => {
+                    let master = observed.bridge(network).map(|link| link.index);
+                    observed.links.get_mut(port).unwrap().master = master;
+                }
+            }
+        }
+    }
+
+    fn add(observed: &mut Observed, name: &str, alias: &str, master: Option<u32>) {
+        let index = observed.links.values().map(|link| link.index).max().unwrap_or(1) + 1;
+        let link = Link { index, name: name.into(), alias: Some(alias.into()), master };
+        assert!(observed.links.insert(name.into(), link).is_none(), "{name} exists already");
+    }
+
+    /// Names contain a hash, which says nothing to a reader.
+    fn plain(ops: &[NetOp]) -> Vec<String> {
+        let hide = |word: &str| match word {
+            _ if word.starts_with("o0badcafeb") => "BRIDGE".to_owned(),
+            _ if word.starts_with("o0badcafev") => "PORT".to_owned(),
+            _ => word.to_owned(),
+        };
+        ops.iter().map(|op| op.to_string().split(' ').map(hide).collect::<Vec<_>>().join(" ")).collect()
+    }
+
+    /// Plans, carries out, and sees that nothing is left to do.
+    fn check(wanted: &Wanted, observed: &mut Observed, expect: &[&str]) {
+        let ops = plan(&names(), wanted, observed);
+        assert_eq!(plain(&ops), expect);
+        carry_out(observed, &ops);
+        assert_eq!(plan(&names(), wanted, observed), [], "a second plan has nothing to do");
+    }
+
+    const BRIDGE: &str = "bridge BRIDGE (orc network front 10.1.0.0/24 10.1.0.1)";
+    const PORT: &str = "port PORT (orc port a eth0 front 10.1.0.2 0a:6f:0a:01:00:02)";
+
+    fn complete() -> (Wanted, Observed) {
+        let (wanted, mut observed) = (wanted(), Observed::default());
+        check(&wanted, &mut observed, &[BRIDGE, PORT]);
+        (wanted, observed)
+    }
+
+    #[test]
+    fn names_fit_into_an_interface_name() {
+        let (_, observed) = complete();
+        assert!(observed.links.keys().all(|name| name.len() <= 15), "{:?}", observed.links.keys());
+    }
+
+    #[test]
+    fn a_lost_port_is_made_again() {
+        let (wanted, mut observed) = complete();
+        observed.links.retain(|name, _| !name.starts_with("o0badcafev"));
+        check(&wanted, &mut observed, &[PORT]);
+    }
+
+    #[test]
+    fn a_lost_bridge_is_made_again_and_gets_its_ports_back() {
+        let (wanted, mut observed) = complete();
+        observed.links.retain(|name, _| !name.starts_with("o0badcafeb"));
+        check(&wanted, &mut observed, &[BRIDGE, "enslave PORT to the bridge of front"]);
+    }
+
+    #[test]
+    fn a_port_without_its_bridge_is_put_back() {
+        let (wanted, mut observed) = complete();
+        observed.links.values_mut().for_each(|link| link.master = None);
+        check(&wanted, &mut observed, &["enslave PORT to the bridge of front"]);
+    }
+
+    #[test]
+    fn a_changed_network_is_made_anew() {
+        let (mut wanted, mut observed) = complete();
+        wanted.networks.get_mut("front").unwrap().mtu = Some(1400);
+        let bridge = "bridge BRIDGE (orc network front 10.1.0.0/24 10.1.0.1 mtu 1400)";
+        check(&wanted, &mut observed, &["remove BRIDGE", bridge, "enslave PORT to the bridge of front"]);
+    }
+
+    #[test]
+    fn a_changed_endpoint_is_made_anew() {
+        let (mut wanted, mut observed) = complete();
+        wanted.endpoints.get_mut("a").unwrap()[0] = endpoint("front", "eth0", 9);
+        let port = "port PORT (orc port a eth0 front 10.1.0.9 0a:6f:0a:01:00:09)";
+        check(&wanted, &mut observed, &["remove PORT", port]);
+    }
+
+    #[test]
+    fn the_rest_of_an_interrupted_attempt_is_removed() {
+        let (wanted, mut observed) = complete();
+        let rest = Link { index: 99, name: "o0badcafevxxxxx".into(), alias: None, master: None };
+        observed.links.insert(rest.name.clone(), rest);
+        check(&wanted, &mut observed, &["remove PORT"]);
+    }
+
+    #[test]
+    fn what_nobody_has_claimed_yet_is_left_alone() {
+        let (_, observed) = complete();
+        assert_eq!(plan(&names(), &Wanted::default(), &observed), []);
+        assert_eq!(observed.networks(), ["front"]);
+    }
+
+    #[test]
+    fn a_removed_network_takes_its_ports_along() {
+        let (_, observed) = complete();
+        assert_eq!(plain(&plan_removal("front", &observed)), ["remove PORT", "remove BRIDGE"]);
+        assert_eq!(plan_removal("back", &observed), []);
+    }
+
+    #[test]
+    fn a_name_that_something_else_has_is_avoided() {
+        let mut observed = Observed::default();
+        let first = free_name("o0badcafev", "a eth0", &observed);
+        add(&mut observed, &first, "orc port b eth0 front 10.1.0.2", None);
+        assert_ne!(free_name("o0badcafev", "a eth0", &observed), first);
+    }
+}

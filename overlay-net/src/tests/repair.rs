@@ -1,0 +1,170 @@
+//! Other programs change the kernel; engines die.
+
+use std::time::Duration;
+
+use super::machine::{ENGINE, HOST, LAN, Machine, endpoint, network, on_a_machine};
+use crate::Protocol::Tcp;
+use crate::link::Links;
+use crate::netlink::{ACK, CREATE, Family, Message, REQUEST, Socket};
+use crate::sysctl;
+
+const BATCH_BEGIN: u16 = 0x10;
+const BATCH_END: u16 = 0x11;
+const NFTABLES: u16 = 10 << 8;
+const NEW_TABLE: u16 = NFTABLES;
+const DEL_TABLE: u16 = NFTABLES | 2;
+const NEW_CHAIN: u16 = NFTABLES | 3;
+
+/// What `nft` or `iptables-nft` would send.
+fn nft(messages: Vec<Message>) {
+    let mut all = vec![Message::new(BATCH_BEGIN, REQUEST, &[0, 0, 0, 10])];
+    all.extend(messages);
+    all.push(Message::new(BATCH_END, REQUEST | ACK, &[0, 0, 0, 10]));
+    Socket::open(Family::Netfilter, 0).unwrap().transaction(all).unwrap();
+}
+
+/// `nft flush ruleset`: delete the tables of all families.
+fn flush_ruleset() {
+    nft(vec![Message::new(DEL_TABLE, REQUEST, &[0, 0, 0, 0])]);
+}
+
+/// `iptables -P FORWARD DROP`.
+fn forward_drop() {
+    let mut table = Message::new(NEW_TABLE, REQUEST | CREATE, &[2, 0, 0, 0]);
+    table.attr_str(1, "filter").attr_be32(2, 0);
+    let mut chain = Message::new(NEW_CHAIN, REQUEST | CREATE, &[2, 0, 0, 0]);
+    chain.attr_str(1, "filter").attr_str(3, "FORWARD");
+    chain.nest(4, |m| {
+        m.attr_be32(1, 2).attr_be32(2, 0);
+    });
+    chain.attr_be32(5, 0).attr_str(7, "filter");
+    nft(vec![table, chain]);
+}
+
+async fn published(machine: &Machine) {
+    machine.network(1).await;
+    machine.container("a", &[1], 10).await;
+    machine.publish(None, 8080, Tcp, &["10.1.0.10"]).await;
+    answers(machine).await;
+}
+
+async fn answers(machine: &Machine) {
+    assert_eq!(machine.ask(LAN, "192.168.50.1:8080").await, "a 192.168.50.2");
+    assert_eq!(machine.ask(HOST, "127.0.0.1:8080").await, "a 10.1.0.1");
+}
+
+/// Waits until the port answers as it should.
+async fn recovers(machine: &Machine) {
+    let recovered = async {
+        while machine.ask(LAN, "192.168.50.1:8080").await != "a 192.168.50.2" {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), recovered).await.expect("the port recovers");
+    answers(machine).await;
+}
+
+#[test]
+fn a_foreign_flush_is_repaired() {
+    on_a_machine(async |machine| {
+        published(machine).await;
+        flush_ruleset();
+        recovers(machine).await;
+    });
+}
+
+#[test]
+fn a_removed_bridge_is_made_again() {
+    on_a_machine(async |machine| {
+        published(machine).await;
+        let mut links = Links::open().unwrap();
+        let bridge = |links: &mut Links| {
+            let all = links.list().unwrap();
+            all.into_iter().find(|link| link.name.starts_with(&format!("o{ENGINE}b"))).unwrap().name
+        };
+        let name = bridge(&mut links);
+        links.remove(&name).unwrap();
+        recovers(machine).await;
+        assert_eq!(bridge(&mut links), name);
+    });
+}
+
+#[test]
+fn a_forward_chain_that_drops_lets_us_pass() {
+    on_a_machine(async |machine| {
+        forward_drop();
+        published(machine).await;
+        assert_eq!(machine.ask("a", "192.168.50.2:9").await, "connection refused", "replies come back");
+    });
+}
+
+#[test]
+fn a_forward_chain_that_begins_to_drop_lets_us_pass() {
+    on_a_machine(async |machine| {
+        published(machine).await;
+        forward_drop();
+        recovers(machine).await;
+    });
+}
+
+#[test]
+fn what_an_engine_made_survives_it_and_is_adopted() {
+    on_a_machine(async |machine| {
+        published(machine).await;
+        let next = machine.reopen().await;
+        let inventory = next.inventory().await.unwrap();
+        assert_eq!((inventory.networks, inventory.netns), (vec!["net1".to_owned()], vec!["a".to_owned()]));
+        let before = Links::open().unwrap().list().unwrap();
+        next.ensure_network(&network(1)).await.unwrap();
+        next.attach("a", &[endpoint(1, 0, 10)]).await.unwrap();
+        assert_eq!(Links::open().unwrap().list().unwrap(), before, "adopting changes no link");
+        // The port is still held by the first engine of this test.
+        assert_eq!(machine.ask(LAN, "192.168.50.1:8080").await, "a 192.168.50.2");
+        let conflicts = next.set_balance(&machine.balance()).await.unwrap();
+        assert_eq!(conflicts.len(), 1);
+        machine.net.set_balance(&crate::Balance::default()).await.unwrap();
+        assert_eq!(next.set_balance(&machine.balance()).await.unwrap(), []);
+        answers(machine).await;
+    });
+}
+
+#[test]
+fn nothing_is_left_when_the_last_network_goes() {
+    on_a_machine(async |machine| {
+        forward_drop();
+        let settings = ["net/ipv4/ip_forward", "net/ipv4/conf/all/send_redirects"];
+        let before = settings.map(sysctl::read);
+        published(machine).await;
+        assert_eq!(sysctl::read("net/ipv4/ip_forward").as_deref(), Some("1"));
+        machine.net.remove_netns("a").await.unwrap();
+        machine.net.remove_netns("a").await.unwrap();
+        // While somebody else filters forwarded packets, forwarding is theirs as well.
+        nft(vec![{
+            let mut message = Message::new(DEL_TABLE, REQUEST, &[2, 0, 0, 0]);
+            message.attr_str(1, "filter");
+            message
+        }]);
+        machine.net.remove_network("net1").await.unwrap();
+        let links = Links::open().unwrap().list().unwrap();
+        assert_eq!(links.iter().filter(|link| link.name.contains(ENGINE)).count(), 0);
+        assert_eq!(machine.net.inventory().await.unwrap(), crate::Inventory::default());
+        let mut socket = Socket::open(Family::Netfilter, 0).unwrap();
+        let mut tables = 0;
+        socket.dump(Message::new(NFTABLES | 1, REQUEST | 0x300, &[0; 4]), |_, _| tables += 1).unwrap();
+        assert_eq!(tables, 0, "no table is left");
+        assert_eq!(settings.map(sysctl::read), before);
+    });
+}
+
+#[test]
+fn a_lost_namespace_is_an_error_with_its_path() {
+    on_a_machine(async |machine| {
+        machine.network(1).await;
+        let error = machine.net.attach("ghost", &[endpoint(1, 0, 10)]).await.unwrap_err().to_string();
+        assert!(error.starts_with("cannot open the network namespace ") && error.contains("/ghost"), "{error}");
+        // The failed attempt leaves nothing behind.
+        machine.container("a", &[1], 10).await;
+        let links = Links::open().unwrap().list().unwrap();
+        assert_eq!(links.iter().filter(|link| link.name.starts_with(&format!("o{ENGINE}v"))).count(), 1);
+    });
+}
