@@ -1,0 +1,262 @@
+//! The way to the engine: each request is one function, each error says what was being done.
+
+use std::path::Path;
+
+use api::control::control_client::ControlClient;
+use api::control::{self, ApplyStackReply, BlobChunk, VersionReply, WatchEvent};
+use api::convert;
+use api::node::node_client::NodeClient;
+use api::node::{
+    CheckPortsRequest, ExecInput, ExecOutput, Image, ImageBytes, ImageListRequest, ImageProgress, ImagePullRequest,
+    ImageRemoveRequest, ImageSaveRequest, LogLine, LogsRequest, Port, PortOwner,
+};
+use api::refusal::Details;
+use api::unix::ConnectError;
+use cluster::view::StackView;
+use cluster::{PutStack, RunAction, ServiceSpec, StopHow};
+use tokio_stream::Stream;
+use tonic::transport::Channel;
+use tonic::{Status, Streaming};
+
+use crate::cli::Global;
+use crate::engine::dirs::Dirs;
+use crate::engine::{identity, start};
+use crate::failure::{Doing, Failure, Outcome};
+use crate::output::Output;
+
+/// A connection to an engine. Cloning it is cheap and shares the connection.
+#[derive(Clone)]
+pub(crate) struct Client {
+    control: ControlClient<Channel>,
+    node: NodeClient<Channel>,
+    dirs: Dirs,
+}
+
+/// A failure that the engine answered with: its own words, and its hint.
+pub(crate) fn refusal(doing: &str, status: &Status) -> Failure {
+    let failure = match status.code() {
+        // The connection broke: what the engine meant to say is not known.
+        tonic::Code::Unavailable | tonic::Code::Unknown if status.message().contains("transport") => {
+            return Failure::new(doing).because(&std::io::Error::other("the connection to the engine broke"))
+                .hint("`orc engine logs` shows the engine's last words; the next command starts it again");
+        }
+        tonic::Code::FailedPrecondition | tonic::Code::NotFound | tonic::Code::InvalidArgument => {
+            Failure::new(status.message())
+        }
+        _ => Failure::new(doing).because(&std::io::Error::other(status.message().to_owned())),
+    };
+    match Details::of(status).hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+impl Client {
+    /// Connects to this user's engine, and starts it if it does not run.
+    pub(crate) async fn connect(global: &Global, output: &Output) -> Outcome<Self> {
+        let dirs = Dirs::new(global.data_dir.as_deref())?;
+        if let Some(client) = Self::running(&dirs).await? {
+            return Ok(client);
+        }
+        start::start(&dirs)?;
+        let client = Self::running(&dirs).await?;
+        client.ok_or_else(|| start::vanished(&dirs, output))
+    }
+
+    /// Connects to the engine of these folders if it runs.
+    pub(crate) async fn running(dirs: &Dirs) -> Outcome<Option<Self>> {
+        match api::unix::connect(&dirs.socket()).await {
+            Ok(channel) => Ok(Some(Self {
+                control: api::control_client(channel.clone()),
+                node: api::node_client(channel),
+                dirs: dirs.clone(),
+            })),
+            Err(ConnectError::Absent { .. }) => Ok(None),
+            Err(error @ ConnectError::Foreign { .. }) => Err(Failure::new(error.to_string())
+                .hint("it might only pretend to be an engine; nothing was sent to it")),
+            Err(error) => Err(Failure::new("cannot reach the engine").because(&error)),
+        }
+    }
+
+    /// Restarts an engine of another build, which containers outlive, so that both understand each other.
+    pub(crate) async fn same_build(&mut self, output: &Output) -> Outcome {
+        let version = self.version().await?;
+        if version.build_id == identity::build_id() && version.protocol == api::PROTOCOL {
+            return Ok(());
+        }
+        output.note(&format!("the engine is another build (orc {}); restarting it", version.program));
+        start::stop(&self.dirs)?;
+        start::start(&self.dirs)?;
+        *self = Self::running(&self.dirs.clone()).await?.ok_or_else(|| start::vanished(&self.dirs, output))?;
+        Ok(())
+    }
+
+    /// Who answers.
+    pub(crate) async fn version(&mut self) -> Outcome<VersionReply> {
+        let reply = self.control.version(control::VersionRequest {}).await;
+        Ok(reply.map_err(|status| refusal("cannot ask the engine for its version", &status))?.into_inner())
+    }
+
+    /// Stores a content.
+    pub(crate) async fn put_blob(&mut self, content: &[u8]) -> Outcome {
+        let chunks: Vec<BlobChunk> = content
+            .chunks(api::limits::CHUNK_BYTES)
+            .map(|data| BlobChunk { data: data.to_vec() })
+            // An empty content is one, too.
+            .chain(content.is_empty().then(BlobChunk::default))
+            .collect();
+        let reply = self.control.put_blob(tokio_stream::iter(chunks)).await;
+        reply.map(|_| ()).map_err(|status| refusal("cannot store a secret or config", &status))
+    }
+
+    /// States a wish.
+    pub(crate) async fn apply(&mut self, put: &PutStack, dry_run: bool) -> Outcome<ApplyStackReply> {
+        let request = control::ApplyStackRequest { put_stack_json: convert::to_json(put), dry_run };
+        let reply = self.control.apply_stack(request).await;
+        let doing = || format!("cannot state the wish for stack `{}`", put.spec.name);
+        Ok(reply.map_err(|status| refusal(&doing(), &status))?.into_inner())
+    }
+
+    /// Wishes a stack away; answers the version at which that is visible.
+    pub(crate) async fn remove_stack(&mut self, stack: &str, volumes: bool, how: StopHow) -> Outcome<u64> {
+        let request = control::RemoveStackRequest { stack: stack.to_owned(), volumes, how: Some(how.into()) };
+        let reply = self.control.remove_stack(request).await;
+        Ok(reply.map_err(|status| refusal(&format!("cannot remove stack `{stack}`"), &status))?.into_inner().version)
+    }
+
+    /// Wishes for a one-off container.
+    pub(crate) async fn put_one_off(&mut self, stack: &str, service: &str, spec: &ServiceSpec) -> Outcome<u64> {
+        let request = control::PutOneOffRequest {
+            stack: stack.to_owned(),
+            service: service.to_owned(),
+            service_spec_json: convert::to_json(spec),
+        };
+        let reply = self.control.put_one_off(request).await;
+        Ok(reply.map_err(|status| refusal(&format!("cannot run `{service}`"), &status))?.into_inner().version)
+    }
+
+    /// Wishes that services run, stop, restart or go; no name means all of the stack.
+    pub(crate) async fn set_run(&mut self, stack: &str, services: &[String], action: &RunAction) -> Outcome<u64> {
+        let (action, how) = convert::run_action_to(action.clone());
+        let request = control::SetRunRequest {
+            stack: stack.to_owned(),
+            services: services.to_vec(),
+            action: action.into(),
+            how,
+        };
+        let reply = self.control.set_run(request).await;
+        let doing = format!("cannot change what runs of stack `{stack}`");
+        Ok(reply.map_err(|status| refusal(&doing, &status))?.into_inner().version)
+    }
+
+    /// Wishes for numbers of replicas.
+    pub(crate) async fn scale(&mut self, stack: &str, replicas: &[(String, u32)]) -> Outcome<u64> {
+        let request =
+            control::ScaleRequest { stack: stack.to_owned(), replicas: replicas.iter().cloned().collect() };
+        let reply = self.control.scale(request).await;
+        Ok(reply.map_err(|status| refusal(&format!("cannot scale stack `{stack}`"), &status))?.into_inner().version)
+    }
+
+    /// The stacks there are, or the one named.
+    pub(crate) async fn list(&mut self, stack: Option<&str>) -> Outcome<Vec<StackView>> {
+        let request = control::ListRequest { stack: stack.map(ToOwned::to_owned) };
+        let reply = self.control.list(request).await.map_err(|status| refusal("cannot list stacks", &status))?;
+        let stacks = reply.into_inner().stacks_json;
+        let views: Result<Vec<StackView>, Status> =
+            stacks.iter().map(|json| convert::from_json(json, "a stack")).collect();
+        views.map_err(|status| {
+            refusal("this `orc` does not understand the engine", &status)
+                .hint("it may be of another version: `orc engine stop`, then try again")
+        })
+    }
+
+    /// The stack named, if it is there.
+    pub(crate) async fn stack(&mut self, name: &str) -> Outcome<Option<StackView>> {
+        Ok(self.list(Some(name)).await?.into_iter().find(|view| view.name.0 == name))
+    }
+
+    /// What is, and every change of it.
+    pub(crate) async fn watch(&mut self, stack: Option<&str>) -> Outcome<Streaming<WatchEvent>> {
+        let request = control::WatchRequest { stack: stack.map(ToOwned::to_owned) };
+        let reply = self.control.watch(request).await;
+        Ok(reply.map_err(|status| refusal("cannot follow the engine", &status))?.into_inner())
+    }
+
+    /// The host ports of these that somebody else uses.
+    pub(crate) async fn check_ports(&mut self, ports: Vec<Port>) -> Outcome<Vec<PortOwner>> {
+        let reply = self.node.check_ports(CheckPortsRequest { ports }).await;
+        Ok(reply.map_err(|status| refusal("cannot look at the host's ports", &status))?.into_inner().taken)
+    }
+
+    /// Lines of containers' output.
+    pub(crate) async fn logs(&mut self, request: LogsRequest) -> Outcome<Streaming<LogLine>> {
+        let reply = self.node.logs(request).await;
+        Ok(reply.map_err(|status| refusal("cannot read the logs", &status))?.into_inner())
+    }
+
+    /// A process in a running container.
+    pub(crate) async fn exec(
+        &mut self,
+        input: impl Stream<Item = ExecInput> + Send + 'static,
+    ) -> Outcome<Streaming<ExecOutput>> {
+        let reply = self.node.exec(input).await;
+        Ok(reply.map_err(|status| refusal("cannot run the command", &status))?.into_inner())
+    }
+
+    /// The console of a running container.
+    pub(crate) async fn attach(
+        &mut self,
+        input: impl Stream<Item = ExecInput> + Send + 'static,
+    ) -> Outcome<Streaming<ExecOutput>> {
+        let reply = self.node.attach(input).await;
+        Ok(reply.map_err(|status| refusal("cannot attach to the container", &status))?.into_inner())
+    }
+
+    /// Pulls an image.
+    pub(crate) async fn pull(&mut self, request: ImagePullRequest) -> Outcome<Streaming<ImageProgress>> {
+        let doing = format!("cannot pull `{}`", request.reference);
+        let reply = self.node.image_pull(request).await;
+        Ok(reply.map_err(|status| refusal(&doing, &status))?.into_inner())
+    }
+
+    /// The images on this machine.
+    pub(crate) async fn images(&mut self, reference: Option<String>) -> Outcome<Vec<Image>> {
+        let reply = self.node.image_list(ImageListRequest { reference }).await;
+        Ok(reply.map_err(|status| refusal("cannot list images", &status))?.into_inner().images)
+    }
+
+    /// Takes images from an archive.
+    pub(crate) async fn load_images(
+        &mut self,
+        archive: impl Stream<Item = ImageBytes> + Send + 'static,
+    ) -> Outcome<Vec<Image>> {
+        let reply = self.node.image_load(archive).await;
+        Ok(reply.map_err(|status| refusal("cannot load the images", &status))?.into_inner().images)
+    }
+
+    /// An archive of images.
+    pub(crate) async fn save_images(&mut self, references: Vec<String>) -> Outcome<Streaming<ImageBytes>> {
+        let reply = self.node.image_save(ImageSaveRequest { references }).await;
+        Ok(reply.map_err(|status| refusal("cannot save the images", &status))?.into_inner())
+    }
+
+    /// Removes images; answers those that are gone.
+    pub(crate) async fn remove_images(&mut self, references: Vec<String>, force: bool) -> Outcome<Vec<Image>> {
+        let reply = self.node.image_remove(ImageRemoveRequest { references, force }).await;
+        Ok(reply.map_err(|status| refusal("cannot remove the images", &status))?.into_inner().images)
+    }
+}
+
+/// The process that listens on a socket, as the kernel says; `None` when nobody does.
+pub(crate) fn listener_pid(socket: &Path) -> Outcome<Option<rustix::process::Pid>> {
+    use std::io::ErrorKind;
+    let stream = match std::os::unix::net::UnixStream::connect(socket) {
+        Ok(stream) => stream,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Ok(None),
+        Err(error) => {
+            return Err(Failure::new(format!("cannot reach `{}`", socket.display())).because(&error));
+        }
+    };
+    let credentials = rustix::net::sockopt::socket_peercred(&stream);
+    Ok(Some(credentials.doing(|| "cannot see who listens".to_owned())?.pid))
+}

@@ -1,0 +1,89 @@
+//! `orc exec`: a command in a running container.
+
+use api::node::ExecStart;
+
+use crate::cli::Global;
+use crate::client::Client;
+use crate::failure::{Failure, Outcome};
+use crate::output::Output;
+use crate::session::{self, Kind};
+use crate::{pick, project, terminal};
+
+/// Flags of `orc exec`.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of docker compose")]
+pub(crate) struct Args {
+    /// Start it and do not stay
+    #[arg(short, long)]
+    detach: bool,
+    /// Environment variable: `NAME=VALUE`, or `NAME` for the caller's own
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    env: Vec<String>,
+    /// Which replica
+    #[arg(long, value_name = "NUMBER")]
+    index: Option<u32>,
+    /// Without a terminal, which is otherwise there when the caller has one
+    #[arg(short = 'T', long = "no-tty", visible_alias = "no-TTY")]
+    no_tty: bool,
+    /// With every right of root
+    #[arg(long)]
+    privileged: bool,
+    /// User and group, as names or numbers
+    #[arg(short, long, value_name = "USER")]
+    user: Option<String>,
+    /// Folder to run in
+    #[arg(short, long, value_name = "DIR")]
+    workdir: Option<String>,
+    /// Keep standard input open (always done)
+    #[arg(short, long, hide = true)]
+    interactive: bool,
+    /// With a terminal (the default where there is one)
+    #[arg(short, long, hide = true)]
+    tty: bool,
+    /// Service
+    service: String,
+    /// Command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<String>,
+}
+
+/// Runs a command and ends with its exit code.
+pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
+    let stack = project::stack_name(global, output)?;
+    let mut client = Client::connect(global, output).await?;
+    let view = client.stack(&stack).await?;
+    let task = pick::running(view.as_ref(), &args.service, args.index)?;
+    let tty = !args.no_tty && !args.detach && terminal::interactive();
+    let start = ExecStart {
+        task: task.task.id.to_string(),
+        args: args.command.clone(),
+        env: environment(&args.env),
+        user: args.user.clone(),
+        working_dir: args.workdir.clone(),
+        tty,
+        size: terminal::size().filter(|_| tty),
+        stdin: !args.detach,
+        privileged: args.privileged,
+    };
+    if args.detach {
+        return detached(&mut client, start).await;
+    }
+    match session::talk(&mut client, Kind::Exec, start).await? {
+        Some(code) => session::carry(code),
+        None => Err(Failure::new("the engine ended before the command did")),
+    }
+}
+
+/// The engine kills what nobody listens to, so that somebody has to.
+async fn detached(_: &mut Client, _: ExecStart) -> Outcome {
+    Err(Failure::new("`exec --detach` is not supported yet").hint("leave `-d` away, or end the line with `&`"))
+}
+
+/// `NAME=VALUE` as it is, `NAME` with the caller's value if there is one.
+pub(crate) fn environment(given: &[String]) -> Vec<String> {
+    let value = |text: &String| match text.contains('=') {
+        true => Some(text.clone()),
+        false => Some(format!("{text}={}", std::env::var(text).ok()?)),
+    };
+    given.iter().filter_map(value).collect()
+}

@@ -1,0 +1,61 @@
+//! Whether this process may do what an engine must, said before anything is tried.
+
+use crate::failure::{Failure, Outcome};
+
+/// Capabilities without which no container can be made, with their numbers (capabilities(7)).
+const NEEDED: &[(&str, u32)] = &[
+    ("CAP_CHOWN", 0),
+    ("CAP_KILL", 5),
+    ("CAP_SETGID", 6),
+    ("CAP_SETUID", 7),
+    ("CAP_NET_ADMIN", 12),
+    ("CAP_SYS_ADMIN", 21),
+    ("CAP_MKNOD", 27),
+];
+
+/// Refuses with the list of what is missing.
+pub(crate) fn check() -> Outcome {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let root = rustix::process::geteuid().is_root();
+    match missing(&status) {
+        missing if missing.is_empty() && root => Ok(()),
+        missing => Err(refusal(root, &missing)),
+    }
+}
+
+fn refusal(root: bool, missing: &[&str]) -> Failure {
+    if root {
+        let message = format!("this root may not run containers: it lacks {}", missing.join(", "));
+        return Failure::new(message)
+            .hint("inside a container, start that one with `--privileged`, or run `orc` outside of it");
+    }
+    Failure::new("the engine needs root to make namespaces, cgroups, mounts and network interfaces")
+        .hint("run `sudo orc ...`; `orc config` and `orc graph` work without")
+}
+
+/// The needed capabilities that are not in the effective set of a `/proc/*/status`.
+fn missing(status: &str) -> Vec<&'static str> {
+    let effective = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok())
+        .unwrap_or(0);
+    NEEDED.iter().filter(|(_, bit)| effective & (1 << bit) == 0).map(|(name, _)| *name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::error;
+
+    #[test]
+    fn what_is_missing_is_named() {
+        assert!(missing("CapInh:\t0\nCapEff:\t000001ffffffffff\n").is_empty());
+        assert_eq!(missing("CapEff:\t000001ffffdfefff\n"), ["CAP_NET_ADMIN", "CAP_SYS_ADMIN"]);
+        assert_eq!(missing("").len(), NEEDED.len());
+        let text = error::render(&refusal(true, &["CAP_SYS_ADMIN"]), false);
+        assert!(text.contains("lacks CAP_SYS_ADMIN\nhint: inside a container"), "{text}");
+        let text = error::render(&refusal(false, &[]), false);
+        assert!(text.contains("needs root") && text.contains("hint: run `sudo orc"), "{text}");
+    }
+}

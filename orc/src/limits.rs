@@ -1,0 +1,18 @@
+//! Every limit of the program that people type, in one place.
+
+use std::time::Duration;
+
+/// Bytes read at once from the terminal.
+pub(crate) const INPUT_BYTES: usize = 16 * 1024;
+/// Bytes of the engine's log before it is set aside; one older log is kept.
+pub(crate) const ENGINE_LOG_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes of a socket's path (`sun_path` of unix(7) less the final zero).
+pub(crate) const SOCKET_PATH_BYTES: usize = 107;
+/// How long an engine may take until it answers.
+pub(crate) const ENGINE_START: Duration = Duration::from_secs(20);
+/// How long an engine may take to end after it was asked to.
+pub(crate) const ENGINE_STOP: Duration = Duration::from_secs(20);
+/// How long an engine stays that has nothing to look after.
+pub(crate) const ENGINE_IDLE: Duration = Duration::from_secs(600);
+/// Bytes of what an engine says before it is ready: the reason why it cannot start.
+pub(crate) const ENGINE_WORDS: usize = 16 * 1024;

@@ -1,0 +1,86 @@
+//! From the command line to a loaded project: the call's own part of loading, and the findings shown.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use compose_spec::{LoadRequest, Loaded, Project};
+
+use crate::cli::Global;
+use crate::failure::{Doing, Failure, Outcome};
+use crate::files::DiskFiles;
+use crate::output::Output;
+
+/// What this call asks of the loader: files, names and profiles of the command line, and the environment.
+pub(crate) fn request(global: &Global, services: &[String]) -> Outcome<LoadRequest> {
+    Ok(LoadRequest {
+        files: global.files.clone(),
+        project_name: global.project_name.clone(),
+        project_directory: global.project_directory.clone(),
+        working_dir: working_dir()?,
+        env: environment(),
+        env_files: global.env_files.clone(),
+        profiles: global.profiles.clone(),
+        services: services.to_vec(),
+        ..LoadRequest::default()
+    })
+}
+
+/// Loads what is asked for and shows every finding. Errors among them end the command.
+pub(crate) fn load(request: &LoadRequest, output: &Output) -> Outcome<Loaded> {
+    let loaded = compose_spec::load(request, &DiskFiles);
+    show(&loaded, &loaded.diagnostics, output);
+    if loaded.has_errors() { Err(Failure::Exit(1)) } else { Ok(loaded) }
+}
+
+/// Loads a project that is to be run: every attribute in it must be one that the engine honours.
+pub(crate) fn load_to_run(global: &Global, services: &[String], output: &Output) -> Outcome<Loaded> {
+    let loaded = load(&request(global, services)?, output)?;
+    let unsupported = compose_spec::check_support(&loaded);
+    show(&loaded, &unsupported, output);
+    if unsupported.iter().any(compose_spec::Diagnostic::is_error) { Err(Failure::Exit(1)) } else { Ok(loaded) }
+}
+
+/// The project of a successful load.
+pub(crate) fn project(loaded: &Loaded) -> Outcome<&Project> {
+    loaded.project.as_ref().ok_or_else(|| Failure::new("the Compose files hold no project"))
+}
+
+/// The name of the stack that a command is about: as given, or that of the Compose file found.
+pub(crate) fn stack_name(global: &Global, output: &Output) -> Outcome<String> {
+    let named = global.project_name.clone().or_else(|| variable("COMPOSE_PROJECT_NAME"));
+    match named {
+        // A stack that runs can be looked after without its file, when its name is given.
+        Some(name) if global.files.is_empty() => Ok(name),
+        _ => {
+            // Commands about a running stack must not fail for an attribute that only `up` cares about.
+            let loaded = load(&request(global, &[])?, output)?;
+            Ok(project(&loaded)?.name.clone())
+        }
+    }
+}
+
+fn show(loaded: &Loaded, findings: &[compose_spec::Diagnostic], output: &Output) {
+    if !findings.is_empty() {
+        output.findings(|color| compose_spec::render(findings, &loaded.sources, color));
+    }
+}
+
+fn working_dir() -> Outcome<PathBuf> {
+    // `PWD` keeps the links that the caller came along; it is believed when it leads to the same folder.
+    let here = std::env::current_dir().doing(|| "cannot find the current folder".to_owned())?;
+    let said = std::env::var_os("PWD").map(PathBuf::from).filter(|path| path.is_absolute());
+    let same = said.filter(|path| path.canonicalize().ok() == here.canonicalize().ok());
+    Ok(same.unwrap_or(here))
+}
+
+/// The caller's environment; names and values that are no UTF-8 cannot be meant by a Compose file.
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// A variable of the environment that is set and not empty.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
