@@ -1,1 +1,9 @@
-//! (to be written)
+//! Keeps the state of the cluster, takes wishes, runs the scheduler, and hands each node its work.
+//!
+//! [`core`] decides and is pure; the rest of the crate turns sockets, disk and clock into its inputs and
+//! its outputs into exactly one call each.
+//!
+//! Invariant: what was acknowledged is on disk and part of the state.
+
+pub mod core;
+mod limits;

@@ -1,0 +1,1 @@
+//! Wishes in, outputs out.
