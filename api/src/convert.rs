@@ -1,7 +1,7 @@
 //! Between messages and `cluster` types. What cannot be read is the sender's fault and is refused with the
 //! name of the field.
 
-use cluster::view::{Assignments, AssignmentsDelta, StackView, TaskView};
+use cluster::view::{Assignments, AssignmentsDelta, ServiceView, StackView, TaskView};
 use cluster::{Ended, NodeDescription, NodeId, RunAction, StackName, StopHow, TaskId, TaskStatus, Version};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,7 +9,7 @@ use tonic::Status;
 
 use crate::control::set_run_request::Action;
 use crate::control::watch_event::Kind;
-use crate::control::{self, TaskChanged, WatchEvent};
+use crate::control::{self, ServiceChanged, TaskChanged, WatchEvent};
 use crate::dispatch;
 
 /// A value as the JSON that travels in a `..._json` field.
@@ -66,8 +66,17 @@ pub fn run_action_from(action: Action, how: Option<control::StopHow>) -> RunActi
 /// What a watcher is told.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Watched {
-    /// A stack whole: at the start, and when more of it than its tasks changed.
+    /// A stack whole: at the start, and when more of it than its services changed.
     Stack(Box<StackView>),
+    /// One service with its tasks; `None` when it is gone.
+    Service {
+        /// Its stack.
+        stack: StackName,
+        /// Its name.
+        service: String,
+        /// What it is now.
+        view: Option<Box<ServiceView>>,
+    },
     /// One task; `None` when it is gone.
     Task {
         /// Its stack.
@@ -81,7 +90,7 @@ pub enum Watched {
     },
     /// The last of a stack is gone.
     StackGone(StackName),
-    /// All that was there at the start has been sent.
+    /// All that was there at the start, or up to the event's version, has been sent.
     Synced,
 }
 
@@ -91,6 +100,11 @@ impl Watched {
     pub fn to_event(&self, version: Version) -> WatchEvent {
         let kind = match self {
             Self::Stack(view) => Kind::StackJson(to_json(view)),
+            Self::Service { stack, service, view } => Kind::Service(ServiceChanged {
+                stack: stack.0.clone(),
+                service: service.clone(),
+                service_json: view.as_ref().map(to_json).unwrap_or_default(),
+            }),
             Self::Task { stack, service, task, view } => Kind::Task(TaskChanged {
                 stack: stack.0.clone(),
                 service: service.clone(),
@@ -117,10 +131,12 @@ impl Watched {
                 task: changed.task.parse().map_err(|e| {
                     Status::invalid_argument(format!("`{}` is no task id: {e}", changed.task))
                 })?,
-                view: match changed.task_json.as_slice() {
-                    [] => None,
-                    json => Some(from_json(json, "a task")?),
-                },
+                view: optional(&changed.task_json, "a task")?,
+            },
+            Kind::Service(changed) => Self::Service {
+                stack: StackName(changed.stack),
+                service: changed.service,
+                view: optional(&changed.service_json, "a service")?,
             },
             Kind::StackGone(stack) => Self::StackGone(StackName(stack)),
             Kind::Synced(_) => Self::Synced,

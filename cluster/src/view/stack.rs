@@ -49,7 +49,9 @@ impl State {
         }
     }
 
-    fn service_view(&self, key: &ServiceKey, service: &Service, waits: &Waits) -> ServiceView {
+    /// One service with its tasks.
+    #[must_use]
+    pub fn service_view(&self, key: &ServiceKey, service: &Service, waits: &Waits) -> ServiceView {
         ServiceView {
             spec: service.spec.clone(),
             replicas: service.replicas,
