@@ -13,8 +13,11 @@ struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &Path, limit: usize) -> std::io::Result<Vec<u8>> {
-        let source: Box<dyn Read> =
-            if path == Path::new("-") { Box::new(std::io::stdin()) } else { Box::new(std::fs::File::open(path)?) };
+        let source: Box<dyn Read> = if path == Path::new("-") {
+            Box::new(std::io::stdin())
+        } else {
+            Box::new(std::fs::File::open(path)?)
+        };
         let mut content = Vec::new();
         source.take(limit as u64 + 1).read_to_end(&mut content)?;
         if content.len() > limit {

@@ -62,13 +62,15 @@ impl Canonical<'_> {
             let Some(rule) = object.field(key) else {
                 return lenient || (keeps_extensions && key.starts_with("x-"));
             };
-            self.settle(&mut entry.node, rule, &place.key(key)) && (lenient || says_something(&entry.node, rule))
+            self.settle(&mut entry.node, rule, &place.key(key))
         });
     }
 
     /// `external: {name: x}` is the old way to write `external: true` and `name: x`.
     fn settle_external(&mut self, node: &mut Node, place: &Place<'_>) {
-        let Some(external) = node.get("external").filter(|external| external.as_map().is_some()) else { return };
+        let Some(external) = node.get("external").filter(|external| external.as_map().is_some()) else {
+            return;
+        };
         let span = external.span;
         let name = external.get("name").cloned();
         if let Some(name) = name {
@@ -117,10 +119,14 @@ impl Canonical<'_> {
                     Node::new(Value::Seq(vec![node]), span)
                 }
             }),
-            Form::Whole => settle_whole(node),
+            Form::Whole => settle_whole(node, place)?,
             Form::Count => settle_count(node, place)?,
-            Form::Number | Form::Duration | Form::Bytes | Form::Mode => settle_scalar(node, form, place)?,
-            Form::Variables => settle_pairs(node, Value::Null),
+            Form::Bytes => settle_bytes(node, place, self.report)?,
+            Form::Number | Form::Duration | Form::Mode => settle_scalar(node, form, place)?,
+            Form::Variables => {
+                settle_pairs(node, Value::Null);
+                check_names(node, place)?;
+            }
             Form::Labels => settle_pairs(node, Value::String(String::new())),
             Form::Hosts => settle_hosts(node, place)?,
             Form::Command => settle_command(node, place, self.report)?,
@@ -165,18 +171,6 @@ fn item_span(items: &[Node]) -> Option<Span> {
     items.last().map(|item| item.span)
 }
 
-/// Whether a value differs from what an absent attribute means.
-fn says_something(node: &Node, rule: &Rule) -> bool {
-    match &node.value {
-        Value::Null => false,
-        Value::String(text) if rule.form == Some(Form::Bytes) => text != "0",
-        Value::String(text) => !text.is_empty(),
-        Value::Int(0) => rule.form != Some(Form::Whole) && rule.form != Some(Form::Number),
-        Value::Float(value) => *value != 0.0,
-        _ => true,
-    }
-}
-
 fn replace(node: &mut Node, with: impl FnOnce(Node) -> Node) {
     let span = node.span;
     let old = std::mem::replace(node, Node::new(Value::Null, span));
@@ -201,46 +195,69 @@ fn settle_text(node: &mut Node, place: &Place<'_>) -> Result<(), Box<Diagnostic>
     let text = match node.value {
         Value::String(_) => return Ok(()),
         Value::Null => String::new(),
-        _ => node.to_text().ok_or_else(|| wrong(node, place, format!("expected text, not {}", node.kind())))?,
+        _ => {
+            node.to_text().ok_or_else(|| wrong(node, place, format!("expected text, not {}", node.kind())))?
+        }
     };
     node.value = Value::String(text);
     Ok(())
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a fraction is cut off, as wished")]
-fn settle_whole(node: &mut Node) {
-    match node.value {
-        Value::Float(value) => node.value = Value::Int(value as i64),
-        Value::Bool(_) | Value::Null | Value::Int(_) | Value::String(_) | Value::Seq(_) | Value::Map(_) => {}
+fn settle_whole(node: &mut Node, place: &Place<'_>) -> Result<(), Box<Diagnostic>> {
+    match &node.value {
+        Value::Float(value) => node.value = Value::Int(*value as i64),
+        Value::String(text) => {
+            return Err(wrong(node, place, format!("expected a whole number, not the text `{text}`")));
+        }
+        _ => {}
     }
+    Ok(())
 }
 
 fn settle_count(node: &mut Node, place: &Place<'_>) -> Result<(), Box<Diagnostic>> {
-    settle_whole(node);
+    settle_whole(node, place)?;
     match node.value {
         Value::Int(value) if value < 0 => Err(wrong(node, place, format!("{value} is negative"))),
-        Value::Int(value) if value > i64::from(u32::MAX) => Err(wrong(node, place, format!("{value} is too large"))),
+        Value::Int(value) if value > i64::from(u32::MAX) => {
+            Err(wrong(node, place, format!("{value} is too large")))
+        }
         _ => Ok(()),
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "whole numbers of CPUs and sizes are small")]
-#[expect(clippy::cast_possible_truncation, reason = "a size beyond the range saturates")]
+fn settle_bytes(node: &mut Node, place: &Place<'_>, report: &mut Report) -> Result<(), Box<Diagnostic>> {
+    let bytes = match &node.value {
+        Value::Int(value) => *value,
+        Value::Float(_) => {
+            // The reference reads whole numbers and text, and passes over anything else.
+            let message = format!("`{place}` is ignored, since it is a number with a fraction");
+            report.add(
+                Diagnostic::warning(Code::Suspicious, node.span, message).hint("add a unit, as in `1.5g`"),
+            );
+            0
+        }
+        Value::String(text) => match scalar::parse_bytes(text) {
+            Ok(bytes) if bytes < 0 => {
+                return Err(wrong(node, place, format!("invalid size `{text}`: it is negative")));
+            }
+            Ok(bytes) => bytes,
+            Err(reason) => return Err(wrong(node, place, reason)),
+        },
+        _ => return Ok(()),
+    };
+    node.value = Value::String(bytes.to_string());
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "whole numbers of CPUs are small")]
+#[expect(clippy::cast_possible_truncation, reason = "a mode beyond the range saturates")]
 fn settle_scalar(node: &mut Node, form: Form, place: &Place<'_>) -> Result<(), Box<Diagnostic>> {
     let value = match (form, &node.value) {
         (Form::Number, Value::Int(value)) => Value::Float(*value as f64),
         (Form::Duration, Value::String(text)) => {
             let nanos = scalar::parse_duration(text).map_err(|reason| wrong(node, place, reason))?;
             Value::String(scalar::format_duration(nanos))
-        }
-        (Form::Bytes, Value::Int(value)) => Value::String(value.to_string()),
-        (Form::Bytes, Value::Float(value)) => Value::String((*value as i64).to_string()),
-        (Form::Bytes, Value::String(text)) => {
-            let bytes = scalar::parse_bytes(text).map_err(|reason| wrong(node, place, reason))?;
-            if bytes < 0 {
-                return Err(wrong(node, place, format!("invalid size `{text}`: it is negative")));
-            }
-            Value::String(bytes.to_string())
         }
         (Form::Mode, Value::Int(value)) => Value::String(format!("0{value:o}")),
         (Form::Mode, Value::Float(value)) => Value::String(format!("0{:o}", *value as i64)),
@@ -283,6 +300,21 @@ fn settle_pairs(node: &mut Node, missing: Value) {
     }
 }
 
+/// A name that ends with a space is a `NAME = value` that was meant otherwise.
+fn check_names(node: &Node, place: &Place<'_>) -> Result<(), Box<Diagnostic>> {
+    match node.entries().find(|(name, _)| name.ends_with(' ')) {
+        Some((name, entry)) => Err(Box::new(
+            Diagnostic::error(
+                Code::Value,
+                entry.key,
+                format!("`{place}`: the name `{name}` ends with a space"),
+            )
+            .hint("write `NAME=value` without spaces"),
+        )),
+        None => Ok(()),
+    }
+}
+
 fn settle_hosts(node: &mut Node, place: &Place<'_>) -> Result<(), Box<Diagnostic>> {
     let mut hosts = Vec::new();
     match &node.value {
@@ -310,11 +342,7 @@ fn settle_hosts(node: &mut Node, place: &Place<'_>) -> Result<(), Box<Diagnostic
     Ok(())
 }
 
-fn settle_command(
-    node: &mut Node,
-    place: &Place<'_>,
-    report: &mut Report,
-) -> Result<(), Box<Diagnostic>> {
+fn settle_command(node: &mut Node, place: &Place<'_>, report: &mut Report) -> Result<(), Box<Diagnostic>> {
     let Value::String(line) = &node.value else { return Ok(()) };
     let split = short::split_command(line)
         .map_err(|reason| wrong(node, place, format!("`{line}` cannot be split into words: {reason}")))?;
@@ -462,11 +490,7 @@ fn port_node(port: short::ShortPort, span: Span) -> Node {
     node
 }
 
-fn settle_mount(
-    node: &mut Node,
-    place: &Place<'_>,
-    report: &mut Report,
-) -> Result<(), Box<Diagnostic>> {
+fn settle_mount(node: &mut Node, place: &Place<'_>, report: &mut Report) -> Result<(), Box<Diagnostic>> {
     let Some(text) = node.as_str() else {
         return if node.has("target") {
             Ok(())
@@ -475,9 +499,10 @@ fn settle_mount(
         };
     };
     let mount = short::parse_mount(text).map_err(|reason| {
-        Box::new(wrong(node, place, format!("`{text}` is not a mount: {reason}")).hint(
-            "expected `[SOURCE:]TARGET[:OPTIONS]`",
-        ))
+        Box::new(
+            wrong(node, place, format!("`{text}` is not a mount: {reason}"))
+                .hint("expected `[SOURCE:]TARGET[:OPTIONS]`"),
+        )
     })?;
     for option in &mount.unknown {
         report.warning(node.span, format!("`{place}`: the mount option `{option}` is unknown and ignored"));
@@ -488,7 +513,6 @@ fn settle_mount(
 
 fn mount_node(mount: short::ShortMount, span: Span) -> Node {
     let kind = if mount.is_bind() { "bind" } else { "volume" };
-    let mut options = Node::empty_map(span);
     let mut node = Node::empty_map(span);
     node.set("type", Value::String(kind.to_owned()));
     if !mount.source.is_empty() {
@@ -498,20 +522,24 @@ fn mount_node(mount: short::ShortMount, span: Span) -> Node {
     if mount.read_only {
         node.set("read_only", Value::Bool(true));
     }
-    if kind == "bind" {
-        for (key, value) in [("propagation", mount.propagation), ("selinux", mount.selinux)] {
-            if let Some(value) = value {
-                options.set(key, Value::String(value));
-            }
-        }
-    } else {
-        if mount.nocopy {
-            options.set("nocopy", Value::Bool(true));
-        }
-        if let Some(path) = mount.subpath {
-            options.set("subpath", Value::String(path));
+    let mut bind = Node::empty_map(span);
+    for (key, value) in [("propagation", mount.propagation), ("selinux", mount.selinux)] {
+        if let Some(value) = value {
+            bind.set(key, Value::String(value));
         }
     }
-    node.set(kind, options.value);
+    let mut volume = Node::empty_map(span);
+    if mount.nocopy {
+        volume.set("nocopy", Value::Bool(true));
+    }
+    if let Some(path) = mount.subpath {
+        volume.set("subpath", Value::String(path));
+    }
+    for (key, options) in [("bind", bind), ("volume", volume)] {
+        let given = options.as_map().is_some_and(|map| !map.is_empty());
+        if key == kind || given {
+            node.set(key, options.value);
+        }
+    }
     node
 }

@@ -11,12 +11,7 @@ use crate::source::Span;
 use crate::suggest;
 
 /// Checks the enabled services of a project; `tree` tells the places.
-pub(crate) fn check(
-    project: &mut Project,
-    tree: &Node,
-    disabled: &BTreeSet<String>,
-    report: &mut Report,
-) {
+pub(crate) fn check(project: &Project, tree: &Node, disabled: &BTreeSet<String>, report: &mut Report) {
     for (name, service) in &project.services {
         let Some(node) = tree.get("services").and_then(|services| services.get(name)) else { continue };
         let mut checker = Checker { project, disabled, name, service, node, tree, report };
@@ -30,15 +25,8 @@ pub(crate) fn check(
         checker.watch();
         checker.targets();
     }
+    check_container_names(project, tree, report);
     check_cycle(project, tree, report);
-    for (_, service) in &mut project.services {
-        // Both say the same, so that readers need look at one only.
-        if let (Some(scale), Some(deploy)) = (service.scale, &mut service.deploy)
-            && deploy.replicas.is_some()
-        {
-            deploy.replicas = Some(scale);
-        }
-    }
 }
 
 struct Checker<'a> {
@@ -94,7 +82,10 @@ impl Checker<'_> {
         let Some(build) = &service.build else { return };
         if build.dockerfile.is_some() && build.dockerfile_inline.is_some() {
             let span = self.place("build");
-            self.error(span, format!("service `{name}`: `dockerfile` and `dockerfile_inline` exclude one another"));
+            self.error(
+                span,
+                format!("service `{name}`: `dockerfile` and `dockerfile_inline` exclude one another"),
+            );
         }
         if let Some(platform) = &service.platform
             && !build.platforms.is_empty()
@@ -110,7 +101,9 @@ impl Checker<'_> {
                     let span = self.place("build");
                     self.error(
                         span,
-                        format!("service `{name}`: the build context `{key}` needs `{target}`, which is not built"),
+                        format!(
+                            "service `{name}`: the build context `{key}` needs `{target}`, which is not built"
+                        ),
                     );
                 }
             }
@@ -119,17 +112,14 @@ impl Checker<'_> {
 
     fn networks(&mut self) {
         let (name, service) = (self.name, self.service);
-        if let Some(mode) = &service.network_mode {
-            if !service.networks.is_empty() {
-                let finding = Diagnostic::error(
-                    Code::Consistency,
-                    self.place("networks"),
-                    format!("service `{name}`: `networks` and `network_mode` exclude one another"),
-                )
-                .related(self.place("network_mode"), "the mode is set here");
-                self.report.add(finding);
-            }
-            let _ = mode;
+        if service.network_mode.is_some() && !service.networks.is_empty() {
+            let finding = Diagnostic::error(
+                Code::Consistency,
+                self.place("networks"),
+                format!("service `{name}`: `networks` and `network_mode` exclude one another"),
+            )
+            .related(self.place("network_mode"), "the mode is set here");
+            self.report.add(finding);
         }
         for network in service.networks.keys() {
             if !self.project.networks.contains_key(network) {
@@ -204,7 +194,13 @@ impl Checker<'_> {
         for reference in service.build.iter().flat_map(|build| &build.secrets) {
             if !project.secrets.contains_key(&reference.source) {
                 let span = self.place("build");
-                self.undefined(span, "builds with secret", &reference.source, "secrets", project.secrets.keys());
+                self.undefined(
+                    span,
+                    "builds with secret",
+                    &reference.source,
+                    "secrets",
+                    project.secrets.keys(),
+                );
             }
         }
     }
@@ -288,8 +284,10 @@ impl Checker<'_> {
         let count = service.scale.or(replicas).unwrap_or(1);
         if count > 1 && service.container_name.is_some() {
             let span = self.place("container_name");
-            let message =
-                format!("service `{}` has {count} containers, which cannot share one `container_name`", self.name);
+            let message = format!(
+                "service `{}` has {count} containers, which cannot share one `container_name`",
+                self.name
+            );
             self.error(span, message);
         }
     }
@@ -323,6 +321,27 @@ impl Checker<'_> {
                     Diagnostic::error(Code::Consistency, span, message).related(first, "the first mount"),
                 );
             }
+        }
+    }
+}
+
+/// A container's name is unique on a machine.
+fn check_container_names(project: &Project, tree: &Node, report: &mut Report) {
+    let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
+    for (name, service) in &project.services {
+        let Some(container) = service.container_name.as_deref() else { continue };
+        if let Some(first) = taken.insert(container, name) {
+            let place = |service: &str| {
+                let node = tree.get("services")?.get(service)?.get("container_name")?;
+                Some(node.span)
+            };
+            let message =
+                format!("services `{first}` and `{name}` have the same `container_name` `{container}`");
+            let finding = Diagnostic::error(Code::Consistency, place(name), message);
+            report.add(match place(first) {
+                Some(span) => finding.related(span, "the other one"),
+                None => finding,
+            });
         }
     }
 }

@@ -48,9 +48,10 @@ impl Loader<'_> {
             let first = directory.clone().or_else(|| named.first().map(|file| self.folder_of(file)));
             self.default_env_file(&mut environment, &first.unwrap_or_else(|| here.clone()));
         }
-        let files = if named.is_empty() { self.find_files(&environment, directory.as_deref())? } else { named };
-        let project_directory =
-            directory.unwrap_or_else(|| files.first().map_or_else(|| here.clone(), |file| self.folder_of(file)));
+        let files =
+            if named.is_empty() { self.find_files(&environment, directory.as_deref())? } else { named };
+        let project_directory = directory
+            .unwrap_or_else(|| files.first().map_or_else(|| here.clone(), |file| self.folder_of(file)));
         if explicit.is_empty() {
             self.default_env_file(&mut environment, &project_directory);
         }
@@ -87,7 +88,8 @@ impl Loader<'_> {
     fn find_files(&mut self, environment: &Environment, directory: Option<&Path>) -> Option<Vec<PathBuf>> {
         let here = &self.request.working_dir;
         if let Some(listed) = environment.get("COMPOSE_FILE").filter(|listed| !listed.is_empty()) {
-            let separator = environment.get("COMPOSE_PATH_SEPARATOR").filter(|s| !s.is_empty()).unwrap_or(":");
+            let separator =
+                environment.get("COMPOSE_PATH_SEPARATOR").filter(|s| !s.is_empty()).unwrap_or(":");
             let files = listed.split(separator).map(|path| paths::absolute(here, Path::new(path)));
             return Some(files.collect());
         }
@@ -133,7 +135,8 @@ impl Loader<'_> {
         if name.is_empty() {
             let message = "the project has no name: neither the files nor the folder yield one";
             self.report.add(
-                Diagnostic::error(Code::Request, None, message).hint("give it one with `-p`, or write `name:`"),
+                Diagnostic::error(Code::Request, None, message)
+                    .hint("give it one with `-p`, or write `name:`"),
             );
             return None;
         }
@@ -143,8 +146,7 @@ impl Loader<'_> {
     /// The `name:` of a document with its variables replaced; faults are found again, and reported, later.
     fn interpolated_name(&self, document: &Node, environment: &Environment) -> Option<String> {
         let mut name = document.get("name")?.clone();
-        let mut context =
-            Context { environment, uses: &mut Uses::default(), report: &mut Report::default() };
+        let mut context = Context { environment, uses: &mut Uses::default(), report: &mut Report::default() };
         interpolate(&mut name, None, &Place::TOP, &mut context);
         name.as_str().map(str::to_owned)
     }
@@ -159,7 +161,8 @@ impl Loader<'_> {
     }
 }
 
-const NAME_HINT: &str = "it may have lower-case letters, digits, `-` and `_`, and begins with a letter or digit";
+const NAME_HINT: &str =
+    "it may have lower-case letters, digits, `-` and `_`, and begins with a letter or digit";
 
 /// Lower case, without what a project name may not contain.
 pub(crate) fn normal_name(name: &str) -> String {

@@ -54,7 +54,6 @@ impl Environment {
         }
     }
 
-
     /// Names and values.
     pub(crate) fn to_map(&self) -> BTreeMap<String, String> {
         self.variables.iter().map(|(name, setting)| (name.clone(), setting.value.clone())).collect()

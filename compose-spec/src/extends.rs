@@ -31,10 +31,18 @@ struct Target {
 
 impl Loader<'_> {
     /// Resolves every `extends` of a document that was read from `path`.
-    pub(crate) fn resolve_extends(&mut self, document: &mut Node, path: &Path, environment: &Rc<Environment>) {
+    pub(crate) fn resolve_extends(
+        &mut self,
+        document: &mut Node,
+        path: &Path,
+        environment: &Rc<Environment>,
+    ) {
         let Some(services) = document.get("services").and_then(Node::as_map) else { return };
-        let heirs: Vec<String> =
-            services.iter().filter(|(_, entry)| entry.node.has("extends")).map(|(name, _)| name.clone()).collect();
+        let heirs: Vec<String> = services
+            .iter()
+            .filter(|(_, entry)| entry.node.has("extends"))
+            .map(|(name, _)| name.clone())
+            .collect();
         if heirs.is_empty() {
             return;
         }
@@ -43,7 +51,8 @@ impl Loader<'_> {
             let mut chain = Vec::new();
             let settled = self.settled(&services, path, &name, environment, &mut chain);
             if let Some(settled) = settled
-                && let Some(service) = document.get_mut("services").and_then(|services| services.get_mut(&name))
+                && let Some(service) =
+                    document.get_mut("services").and_then(|services| services.get_mut(&name))
             {
                 *service = settled;
             }
@@ -64,19 +73,24 @@ impl Loader<'_> {
             return Some(service);
         };
         let target = read_target(&extends);
+        let unresolved = services.get(name)?.node.clone();
         if self.is_circle(path, name, target.span, chain) {
             return None;
         }
         chain.push(Step { file: path.to_owned(), service: name.to_owned(), span: target.span });
         let base = match &target.file {
             None => {
-                self.check_defined(services, name, &target, path)?;
+                if !self.is_something(services, name, &target, path)? {
+                    return Some(unresolved);
+                }
                 self.settled(services, path, &target.service, environment, chain)?
             }
             Some((file, span)) => {
                 let file = paths::absolute(&paths::folder(path), Path::new(file));
                 let others = self.extended_file(&file, *span, environment)?;
-                self.check_defined(&others, name, &target, &file)?;
+                if !self.is_something(&others, name, &target, &file)? {
+                    return Some(unresolved);
+                }
                 self.settled(&others, &file, &target.service, environment, chain)?
             }
         };
@@ -120,9 +134,11 @@ impl Loader<'_> {
         Some(services)
     }
 
-    fn check_defined(&mut self, services: &Map, heir: &str, target: &Target, path: &Path) -> Option<()> {
-        if services.get(&target.service).is_some_and(|entry| !entry.node.is_null()) {
-            return Some(());
+    /// Whether the base says anything at all; `None` if it is not defined, which is then reported. From an empty
+    /// base nothing is inherited, and `extends` stays.
+    fn is_something(&mut self, services: &Map, heir: &str, target: &Target, path: &Path) -> Option<bool> {
+        if let Some(base) = services.get(&target.service) {
+            return Some(!base.node.is_null());
         }
         let message = format!(
             "service `{heir}` extends `{}`, which is not defined in {}",
@@ -130,10 +146,11 @@ impl Loader<'_> {
             self.shown(path)
         );
         let known = services.keys().map(String::as_str).filter(|name| *name != heir);
-        self.report.add(
-            Diagnostic::error(Code::Reference, target.span, message)
-                .hint(suggest::defined("services", &target.service, known)),
-        );
+        self.report.add(Diagnostic::error(Code::Reference, target.span, message).hint(suggest::defined(
+            "services",
+            &target.service,
+            known,
+        )));
         None
     }
 

@@ -68,8 +68,11 @@ impl Loader<'_> {
         for (file, span) in &files {
             if let Some(start) = chain.iter().position(|known| known == file) {
                 let way: Vec<String> = chain[start..].iter().map(|file| self.shown(file)).collect();
-                let message =
-                    format!("files include one another in a circle: {} -> {}", way.join(" -> "), self.shown(file));
+                let message = format!(
+                    "files include one another in a circle: {} -> {}",
+                    way.join(" -> "),
+                    self.shown(file)
+                );
                 self.report.error(Code::Reference, *span, message);
                 return None;
             }
@@ -193,4 +196,3 @@ fn read_entry(entry: &Node) -> Include {
         project_directory: entry.get_str("project_directory").map(str::to_owned),
     }
 }
-

@@ -89,13 +89,11 @@ impl Context<'_> {
                 if self.uses.bytes <= limits::INTERPOLATED_TOTAL {
                     return Some(replaced);
                 }
-                let message =
-                    format!("interpolation yields more than {} bytes", limits::INTERPOLATED_TOTAL);
+                let message = format!("interpolation yields more than {} bytes", limits::INTERPOLATED_TOTAL);
                 self.report.error(Code::Limit, None, message);
             }
             Err(TemplateError { range, message, hint }) => {
-                let mut finding =
-                    Diagnostic::error(Code::Interpolation, part(span, text, &range), message);
+                let mut finding = Diagnostic::error(Code::Interpolation, part(span, text, &range), message);
                 finding.hint = hint;
                 self.report.add(finding);
             }

@@ -12,6 +12,7 @@ use crate::consistency;
 use crate::decode;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::files::Files;
+use crate::finish;
 use crate::include::Scope;
 use crate::interpolate::PROJECT;
 use crate::loader::Loader;
@@ -84,10 +85,12 @@ fn run(loader: &mut Loader<'_>, loaded: &mut Loaded) -> Option<()> {
     loaded.environment = environment.to_map();
     scope.environment = Rc::new(environment);
     loader.origins.set_environment(&scope.environment);
+    if unreadable {
+        // What the others lack may well be in the one that cannot be read.
+        return None;
+    }
     if documents.is_empty() {
-        if !unreadable && loader.report.errors() == 0 {
-            loader.fail(Code::Request, "the Compose file is empty");
-        }
+        loader.fail(Code::Request, "the Compose file is empty");
         return None;
     }
     let mut merged = None;
@@ -167,10 +170,11 @@ fn complete(
             }
         }
     }
+    finish::finish(tree, &PROJECT);
     let mut project = typed(loader, tree)?;
     loaded.disabled = disabled.keys().cloned().collect();
     if !loader.request.no_consistency {
-        consistency::check(&mut project, tree, &loaded.disabled, &mut loader.report);
+        consistency::check(&project, tree, &loaded.disabled, &mut loader.report);
     }
     select::services(&mut project, &loader.request.services, &loaded.disabled, &mut loader.report);
     select::drop_unused(&mut project);

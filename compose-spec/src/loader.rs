@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::dotenv;
@@ -166,7 +165,6 @@ impl<'a> Loader<'a> {
         environment
     }
 
-
     /// An error without a place or hint.
     pub(crate) fn fail(&mut self, code: Code, message: impl Into<String>) {
         self.report.add(Diagnostic::error(code, None, message));
@@ -185,7 +183,8 @@ fn decode(bytes: Vec<u8>) -> Result<String, String> {
         return String::from_utf16(&units).map_err(|_| "it is not valid UTF-16".to_owned());
     }
     String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
+        let line =
+            error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
         format!("line {} is not valid UTF-8", line + 1)
     })
 }

@@ -1,7 +1,8 @@
 //! Fills in what is implied: default network, names, build defaults and dependencies.
 
-use crate::node::{Node, Value};
+use crate::node::{Entry, Map, Node, Value};
 use crate::short::clean_path;
+use crate::source::Span;
 
 /// Completes a whole settled tree.
 pub(crate) fn normalize(project: &mut Node, name: &str) {
@@ -14,29 +15,15 @@ pub(crate) fn normalize(project: &mut Node, name: &str) {
         }
     }
     if uses_default {
-        section(project, "networks").set_default("default", Value::Map(crate::node::Map::new()));
+        project.set_default("networks", Value::Map(Map::new()));
+        if let Some(networks) = project.get_mut("networks") {
+            networks.set_default("default", Value::Map(Map::new()));
+        }
     }
     for kind in ["networks", "volumes", "configs", "secrets"] {
         if let Some(resources) = project.get_mut(kind) {
             name_resources(resources, name);
         }
-    }
-    if let Some(models) = project.get_mut("models") {
-        for (key, entry) in models.entries_mut() {
-            let _ = (key, entry);
-        }
-    }
-}
-
-fn section<'a>(project: &'a mut Node, name: &str) -> &'a mut Node {
-    project.set_default(name, Value::Map(crate::node::Map::new()));
-    // The line above made sure that it is there, unless the project is no mapping; then nothing is lost.
-    if project.get(name).is_none() {
-        return project;
-    }
-    match project.as_map_mut().and_then(|map| map.get_mut(name)) {
-        Some(entry) => &mut entry.node,
-        None => unreachable!("the section was set above"),
     }
 }
 
@@ -49,7 +36,7 @@ fn join_default_network(service: &mut Node) -> bool {
     match named {
         Some(networks) if !networks.is_empty() => networks.contains_key("default"),
         _ => {
-            service.set("networks", Value::Map(crate::node::Map::new()));
+            service.set("networks", Value::Map(Map::new()));
             if let Some(networks) = service.get_mut("networks") {
                 networks.set("default", Value::Null);
             }
@@ -78,7 +65,7 @@ fn complete_service(service: &mut Node) {
     }
     for (dependency, restart, span) in implied_dependencies(service) {
         if !service.has("depends_on") {
-            service.set("depends_on", Value::Map(crate::node::Map::new()));
+            service.set("depends_on", Value::Map(Map::new()));
         }
         let Some(map) = service.get_mut("depends_on").and_then(Node::as_map_mut) else { continue };
         map.entry(dependency).or_insert_with(|| {
@@ -88,18 +75,21 @@ fn complete_service(service: &mut Node) {
             if restart {
                 node.set("restart", Value::Bool(true));
             }
-            crate::node::Entry { key: span, node }
+            Entry { key: span, node }
         });
     }
 }
 
 /// The services that `links`, shared namespaces and `volumes_from` name, whether a restart is handed on, and
 /// where they are named.
-fn implied_dependencies(service: &Node) -> Vec<(String, bool, crate::source::Span)> {
+fn implied_dependencies(service: &Node) -> Vec<(String, bool, Span)> {
     let mut found = Vec::new();
     for link in service.get("links").and_then(Node::as_seq).unwrap_or_default() {
         if let Some(text) = link.as_str() {
-            let name = text.split_once(':').map_or(text, |(name, _)| name);
+            let name = match text.split_once(':') {
+                Some((name, alias)) if !alias.contains(':') => name,
+                _ => text,
+            };
             found.push((name.to_owned(), true, link.span));
         }
     }

@@ -126,7 +126,9 @@ fn is_remote(text: &str) -> bool {
 /// `~` and `~/...` begin at the caller's home.
 fn expand_home(text: &str, environment: &Environment) -> String {
     match (text.strip_prefix('~'), environment.get("HOME")) {
-        (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => clean_path(&format!("{home}{rest}")),
+        (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => {
+            clean_path(&format!("{home}{rest}"))
+        }
         _ => text.to_owned(),
     }
 }

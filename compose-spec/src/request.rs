@@ -90,6 +90,10 @@ impl Loaded {
         }
         // A project consists of strings, numbers and maps with string keys: that cannot fail to be JSON.
         let mut json = serde_json::to_value(self.project.as_ref()?).ok()?;
+        if let Some(map) = json.as_object_mut() {
+            // The reference leaves them out of what it prints.
+            map.remove("models");
+        }
         double_dollars(&mut json);
         Some(json)
     }
@@ -105,7 +109,13 @@ fn double_dollars(json: &mut Value) {
     match json {
         Value::String(text) if text.contains('$') => *text = text.replace('$', "$$"),
         Value::Array(items) => items.iter_mut().for_each(double_dollars),
-        Value::Object(map) => map.values_mut().for_each(double_dollars),
+        Value::Object(map) => {
+            let entries = std::mem::take(map).into_iter().map(|(key, mut value)| {
+                double_dollars(&mut value);
+                (if key.contains('$') { key.replace('$', "$$") } else { key }, value)
+            });
+            *map = entries.collect();
+        }
         _ => {}
     }
 }

@@ -32,14 +32,16 @@ pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
     }
     let mut total: i64 = 0;
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(|| {
-            format!("invalid duration `{text}`: the unit is missing, as in `{text}s`")
-        })?;
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .ok_or_else(|| format!("invalid duration `{text}`: the unit is missing, as in `{text}s`"))?;
         let (number, tail) = rest.split_at(digits);
         let end = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(end);
         let nanos = DURATION_UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(|| {
-            format!("invalid duration `{text}`: unknown unit `{unit}`; units are ns, us, ms, s, m, h, d and w")
+            format!(
+                "invalid duration `{text}`: unknown unit `{unit}`; units are ns, us, ms, s, m, h, d and w"
+            )
         })?;
         let part = scaled(number, nanos.1).ok_or_else(invalid)?;
         total = total.checked_add(part).ok_or_else(invalid)?;
@@ -104,13 +106,17 @@ fn decimal(value: u64, unit: u64) -> String {
     format!("{whole}.{}", digits.trim_end_matches('0'))
 }
 
-/// Prints a number as Go does: plainly, with an exponent only beyond 10^21 or below 10^-4.
+/// Prints a number as Go does: with an exponent from 10^6 on and below 10^-4, plainly in between.
 pub(crate) fn format_float(value: f64) -> String {
     let magnitude = value.abs();
     if !value.is_finite() {
-        return if value.is_nan() { "NaN".to_owned() } else { format!("{}Inf", if value > 0.0 { '+' } else { '-' }) };
+        return if value.is_nan() {
+            "NaN".to_owned()
+        } else {
+            format!("{}Inf", if value > 0.0 { '+' } else { '-' })
+        };
     }
-    if magnitude != 0.0 && !(1e-4..1e21).contains(&magnitude) {
+    if magnitude != 0.0 && !(1e-4..1e6).contains(&magnitude) {
         let text = format!("{value:e}");
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let (sign, digits) = match exponent.strip_prefix('-') {

@@ -177,8 +177,7 @@ fn check_word(node: &Node, words: &[&str], place: &Place<'_>, report: &mut Repor
     if words.contains(&text) {
         return true;
     }
-    let finding =
-        Diagnostic::error(Code::Schema, node.span, format!("`{place}` cannot be `{text}`"));
+    let finding = Diagnostic::error(Code::Schema, node.span, format!("`{place}` cannot be `{text}`"));
     let expected = format!("expected {}", one_of(words));
     report.add(match suggest::nearest(text, words.iter().copied()) {
         Some(near) => finding.hint(format!("{expected}; did you mean `{near}`?")),
@@ -237,7 +236,8 @@ fn check_bounds(node: &Node, low: i64, high: i64, place: &Place<'_>, report: &mu
         _ => true,
     };
     if !fits {
-        let bounds = if high == i64::MAX { format!("at least {low}") } else { format!("from {low} to {high}") };
+        let bounds =
+            if high == i64::MAX { format!("at least {low}") } else { format!("from {low} to {high}") };
         report.error(Code::Schema, node.span, format!("`{place}` must be {bounds}"));
     }
     fits

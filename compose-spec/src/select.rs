@@ -24,7 +24,9 @@ pub(crate) fn declared_profiles(tree: &Node) -> BTreeSet<String> {
 /// Whether a service takes part.
 fn enabled(service: &Node, wanted: &[String]) -> bool {
     let mut own = profiles(service).peekable();
-    own.peek().is_none() || wanted.iter().any(|profile| profile == "*") || own.any(|p| wanted.iter().any(|w| w == p))
+    own.peek().is_none()
+        || wanted.iter().any(|profile| profile == "*")
+        || own.any(|p| wanted.iter().any(|w| w == p))
 }
 
 /// The profiles of services that the caller names although they are disabled.
@@ -40,8 +42,11 @@ pub(crate) fn profiles_of(tree: &Node, named: &[String], wanted: &[String]) -> V
 pub(crate) fn take_disabled(tree: &mut Node, wanted: &[String]) -> Map {
     let mut disabled = BTreeMap::new();
     if let Some(services) = tree.get_mut("services").and_then(Node::as_map_mut) {
-        let names: Vec<String> =
-            services.iter().filter(|(_, e)| !enabled(&e.node, wanted)).map(|(name, _)| name.clone()).collect();
+        let names: Vec<String> = services
+            .iter()
+            .filter(|(_, e)| !enabled(&e.node, wanted))
+            .map(|(name, _)| name.clone())
+            .collect();
         for name in names {
             if let Some(entry) = services.remove(&name) {
                 disabled.insert(name, entry);
@@ -96,9 +101,13 @@ pub(crate) fn drop_unused(project: &mut Project) {
         if let Some(build) = &service.build {
             used.extend(build.secrets.iter().map(|reference| ("secret", reference.source.as_str())));
         }
-        used.extend(service.volumes.iter().filter(|mount| mount.kind == MountKind::Volume).filter_map(
-            |mount| Some(("volume", mount.source.as_deref()?)),
-        ));
+        used.extend(
+            service
+                .volumes
+                .iter()
+                .filter(|mount| mount.kind == MountKind::Volume)
+                .filter_map(|mount| Some(("volume", mount.source.as_deref()?))),
+        );
     }
     networks.retain(|key, _| used.contains(&("network", key.as_str())));
     volumes.retain(|key, _| used.contains(&("volume", key.as_str())));

@@ -258,7 +258,9 @@ pub(crate) fn split_command(line: &str) -> Result<CommandLine, String> {
                 current.get_or_insert_default().push(c);
             }
             (';' | '&' | '|' | '<' | '>', None) if !substitution => {
-                if c == '>' && current.as_ref().is_some_and(|text| text.starts_with(|d: char| d.is_ascii_digit())) {
+                if c == '>'
+                    && current.as_ref().is_some_and(|text| text.starts_with(|d: char| d.is_ascii_digit()))
+                {
                     word = None;
                 }
                 cut = Some(index);
@@ -319,8 +321,19 @@ mod tests {
     #[test]
     fn what_is_no_port_is_refused() {
         for text in [
-            "", "abc", "8080:", "80:abc", "-1", "70000", "::1:80:80", "host:80:80", "300.1.1.1:80:80", "80/icmp",
-            "1-3:1-2", "9-1", "1.2.3.4:80",
+            "",
+            "abc",
+            "8080:",
+            "80:abc",
+            "-1",
+            "70000",
+            "::1:80:80",
+            "host:80:80",
+            "300.1.1.1:80:80",
+            "80/icmp",
+            "1-3:1-2",
+            "9-1",
+            "1.2.3.4:80",
         ] {
             assert_eq!(ports(text), "refused", "{text}");
         }

@@ -1,7 +1,11 @@
 //! Which attributes the engine honours: the one place that says so.
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::format::{PROJECT, Shape};
+use crate::node::{Node, Value};
+use crate::place::Place;
 use crate::request::Loaded;
+use crate::source::Span;
 
 /// How the engine treats an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,9 +18,339 @@ pub enum Support {
     Refused(&'static str),
 }
 
-/// An error for each attribute in the files that the engine does not honour, with its place.
+use Support::{Honoured, Needs, Refused};
+
+/// The status of each attribute by its path, in which `*` stands for a name or an entry. An attribute that is not
+/// listed has the status of the one above it.
+const TABLE: &[(&str, Support)] = &[
+    ("configs.*", Honoured),
+    ("configs.*.content", Needs("inline content of configs")),
+    ("configs.*.environment", Needs("content of configs from variables")),
+    ("configs.*.external", Needs("external configs")),
+    ("configs.*.labels", Honoured),
+    ("configs.*.template_driver", Refused("contents are not expanded as templates")),
+    ("include", Honoured),
+    ("models", Needs("a model runner")),
+    ("name", Honoured),
+    ("networks.*", Honoured),
+    ("networks.*.attachable", Needs("attaching containers from outside")),
+    ("networks.*.driver", Needs("network drivers")),
+    ("networks.*.driver_opts", Needs("network drivers")),
+    ("networks.*.enable_ipv4", Needs("networks without IPv4")),
+    ("networks.*.enable_ipv6", Needs("the choice of address families")),
+    ("networks.*.external", Needs("external networks")),
+    ("networks.*.internal", Needs("internal networks")),
+    ("networks.*.ipam", Needs("chosen address pools")),
+    ("secrets.*", Honoured),
+    ("secrets.*.driver", Refused("there are no secret drivers")),
+    ("secrets.*.driver_opts", Refused("there are no secret drivers")),
+    ("secrets.*.environment", Needs("content of secrets from variables")),
+    ("secrets.*.external", Needs("external secrets")),
+    ("secrets.*.labels", Honoured),
+    ("secrets.*.template_driver", Refused("contents are not expanded as templates")),
+    ("services.*", Honoured),
+    ("services.*.annotations", Needs("OCI annotations")),
+    ("services.*.attach", Needs("the choice of attached services")),
+    ("services.*.blkio_config", Needs("block I/O limits")),
+    ("services.*.build", Needs("building images")),
+    ("services.*.cap_add", Honoured),
+    ("services.*.cap_drop", Honoured),
+    ("services.*.cgroup", Needs("the choice of cgroup namespaces")),
+    ("services.*.cgroup_parent", Needs("the choice of parent cgroups")),
+    ("services.*.command", Honoured),
+    ("services.*.configs", Honoured),
+    ("services.*.container_name", Honoured),
+    ("services.*.cpu_count", Refused("it has a meaning on Windows only")),
+    ("services.*.cpu_percent", Refused("it has a meaning on Windows only")),
+    ("services.*.cpu_period", Needs("CPU periods")),
+    ("services.*.cpu_quota", Needs("CPU quotas")),
+    ("services.*.cpu_rt_period", Needs("real-time scheduling")),
+    ("services.*.cpu_rt_runtime", Needs("real-time scheduling")),
+    ("services.*.cpu_shares", Needs("CPU weights")),
+    ("services.*.cpus", Honoured),
+    ("services.*.cpuset", Needs("CPU sets")),
+    ("services.*.credential_spec", Refused("it has a meaning on Windows only")),
+    ("services.*.depends_on", Honoured),
+    ("services.*.deploy", Honoured),
+    ("services.*.deploy.endpoint_mode", Honoured),
+    ("services.*.deploy.labels", Needs("labels of services")),
+    ("services.*.deploy.mode", Needs("modes of deployment")),
+    ("services.*.deploy.placement", Needs("constraints of placement")),
+    ("services.*.deploy.replicas", Honoured),
+    ("services.*.deploy.resources", Needs("`deploy.resources`; `cpus`, `mem_limit` and `pids_limit` work")),
+    ("services.*.deploy.restart_policy", Needs("`deploy.restart_policy`; `restart` works")),
+    ("services.*.deploy.rollback_config", Needs("rolling updates")),
+    ("services.*.deploy.update_config", Needs("rolling updates")),
+    ("services.*.develop", Needs("watching sources")),
+    ("services.*.device_cgroup_rules", Needs("device rules")),
+    ("services.*.devices", Needs("host devices")),
+    ("services.*.dns", Needs("the choice of DNS servers")),
+    ("services.*.dns_opt", Needs("DNS options")),
+    ("services.*.dns_search", Needs("DNS search domains")),
+    ("services.*.domainname", Needs("NIS domain names")),
+    ("services.*.entrypoint", Honoured),
+    ("services.*.env_file", Honoured),
+    ("services.*.environment", Honoured),
+    ("services.*.expose", Honoured),
+    ("services.*.extends", Honoured),
+    ("services.*.external_links", Needs("links to other stacks")),
+    ("services.*.extra_hosts", Honoured),
+    ("services.*.gpus", Needs("GPUs")),
+    ("services.*.group_add", Needs("additional groups")),
+    ("services.*.healthcheck", Honoured),
+    ("services.*.hostname", Honoured),
+    ("services.*.image", Honoured),
+    ("services.*.init", Honoured),
+    ("services.*.ipc", Needs("shared IPC namespaces")),
+    ("services.*.isolation", Refused("it has a meaning on Windows only")),
+    ("services.*.label_file", Honoured),
+    ("services.*.labels", Honoured),
+    ("services.*.links", Needs("links")),
+    ("services.*.logging", Needs("log drivers")),
+    ("services.*.mac_address", Needs("chosen MAC addresses")),
+    ("services.*.mem_limit", Honoured),
+    ("services.*.mem_reservation", Needs("memory reservations")),
+    ("services.*.mem_swappiness", Needs("swap control")),
+    ("services.*.memswap_limit", Needs("swap control")),
+    ("services.*.models", Needs("a model runner")),
+    ("services.*.network_mode", Needs("modes of networking")),
+    ("services.*.networks", Honoured),
+    ("services.*.networks.*.aliases", Honoured),
+    ("services.*.networks.*.driver_opts", Needs("network drivers")),
+    ("services.*.networks.*.gw_priority", Needs("the choice of gateways")),
+    ("services.*.networks.*.interface_name", Needs("chosen interface names")),
+    ("services.*.networks.*.ipv4_address", Needs("chosen addresses")),
+    ("services.*.networks.*.ipv6_address", Needs("chosen addresses")),
+    ("services.*.networks.*.link_local_ips", Needs("link-local addresses")),
+    ("services.*.networks.*.mac_address", Needs("chosen MAC addresses")),
+    ("services.*.networks.*.priority", Needs("the order of networks")),
+    ("services.*.oom_kill_disable", Needs("control of the OOM killer")),
+    ("services.*.oom_score_adj", Needs("control of the OOM killer")),
+    ("services.*.pid", Needs("shared PID namespaces")),
+    ("services.*.pids_limit", Honoured),
+    ("services.*.platform", Needs("the choice of platforms")),
+    ("services.*.ports", Honoured),
+    ("services.*.post_start", Needs("lifecycle hooks")),
+    ("services.*.pre_start", Needs("lifecycle hooks")),
+    ("services.*.pre_stop", Needs("lifecycle hooks")),
+    ("services.*.privileged", Needs("privileged containers")),
+    ("services.*.profiles", Honoured),
+    ("services.*.provider", Needs("providers")),
+    ("services.*.pull_policy", Needs("pull policies")),
+    ("services.*.pull_refresh_after", Needs("pull policies")),
+    ("services.*.read_only", Honoured),
+    ("services.*.restart", Honoured),
+    ("services.*.runtime", Needs("the choice of runtimes by service")),
+    ("services.*.scale", Honoured),
+    ("services.*.secrets", Honoured),
+    ("services.*.security_opt", Honoured),
+    ("services.*.shm_size", Needs("the size of `/dev/shm`")),
+    ("services.*.stdin_open", Honoured),
+    ("services.*.stop_grace_period", Honoured),
+    ("services.*.stop_signal", Honoured),
+    ("services.*.storage_opt", Needs("storage options")),
+    ("services.*.sysctls", Honoured),
+    ("services.*.tmpfs", Honoured),
+    ("services.*.tty", Honoured),
+    ("services.*.ulimits", Honoured),
+    ("services.*.use_api_socket", Needs("the API inside of containers")),
+    ("services.*.user", Honoured),
+    ("services.*.userns_mode", Needs("user namespaces")),
+    ("services.*.uts", Needs("shared UTS namespaces")),
+    ("services.*.volumes", Honoured),
+    ("services.*.volumes.*.consistency", Refused("it has a meaning on macOS only")),
+    ("services.*.volumes.*.image", Needs("mounts of images")),
+    ("services.*.volumes_from", Needs("shared mounts")),
+    ("services.*.working_dir", Honoured),
+    ("volumes.*", Honoured),
+    ("volumes.*.driver", Needs("volume drivers")),
+    ("volumes.*.driver_opts", Needs("volume drivers")),
+    ("volumes.*.external", Needs("external volumes")),
+];
+
+/// Values of honoured attributes that the engine does not honour.
+const VALUES: &[(&str, &str, Support)] = &[
+    ("services.*.volumes.*.type", "cluster", Needs("volumes of a cluster's storage")),
+    ("services.*.volumes.*.type", "npipe", Refused("it has a meaning on Windows only")),
+    ("services.*.volumes.*.type", "image", Needs("mounts of images")),
+    ("services.*.ports.*.protocol", "sctp", Needs("SCTP")),
+];
+
+/// Values of otherwise unsupported attributes that mean what the engine does anyway.
+const SAME_AS_UNSET: &[(&str, &str)] = &[
+    ("networks.*.driver", "bridge"),
+    ("networks.*.external", "false"),
+    ("networks.*.internal", "false"),
+    ("networks.*.attachable", "false"),
+    ("networks.*.enable_ipv4", "true"),
+    ("volumes.*.driver", "local"),
+    ("volumes.*.external", "false"),
+    ("configs.*.external", "false"),
+    ("secrets.*.external", "false"),
+    ("services.*.attach", "true"),
+    ("services.*.deploy.mode", "replicated"),
+    ("services.*.privileged", "false"),
+    ("services.*.oom_kill_disable", "false"),
+    ("services.*.use_api_socket", "false"),
+    ("services.*.pull_policy", "missing"),
+    ("services.*.pull_policy", "if_not_present"),
+];
+
+/// The options of `security_opt` that the engine honours.
+const SECURITY_OPTIONS: &[&str] = &[
+    "no-new-privileges",
+    "no-new-privileges:true",
+    "no-new-privileges=true",
+    "no-new-privileges:false",
+    "no-new-privileges=false",
+    "seccomp=unconfined",
+    "seccomp:unconfined",
+];
+
+/// The status of an attribute by its path, such as `services.*.image`; `None` if the format has no such
+/// attribute. The status covers what is below the attribute, unless that has a status of its own.
+#[must_use]
+pub fn support(path: &str) -> Option<Support> {
+    let mut shape = &Shape::Object(&PROJECT);
+    for step in path.split('.') {
+        let rule = if step == "*" { any(shape) } else { shape.entry(step) };
+        shape = &rule?.shape;
+    }
+    Some(status(path))
+}
+
+/// What a name or an entry leads to.
+fn any(shape: &Shape) -> Option<&'static crate::format::Rule> {
+    shape.item().or_else(|| shape.entry("\u{0}"))
+}
+
+/// The status that is listed for a path or for the nearest one above it.
+fn status(path: &str) -> Support {
+    let mut path = path;
+    loop {
+        if let Some((_, support)) = TABLE.iter().find(|(listed, _)| *listed == path) {
+            return *support;
+        }
+        match path.rsplit_once('.') {
+            Some((above, _)) => path = above,
+            None => return Honoured,
+        }
+    }
+}
+
+/// An error for each attribute in the files that the engine does not honour, with its place. Disabled services
+/// are looked at too, since a profile is no reason to accept less.
 #[must_use]
 pub fn check_support(loaded: &Loaded) -> Vec<Diagnostic> {
-    let _ = &loaded.tree;
-    Vec::new()
+    let mut findings = Vec::new();
+    if let Some(tree) = &loaded.tree {
+        walk(tree, &Shape::Object(&PROJECT), "", &Place::TOP, &mut findings);
+    }
+    findings.sort_by_key(|finding: &Diagnostic| finding.span);
+    findings
+}
+
+fn walk(node: &Node, shape: &Shape, pattern: &str, place: &Place<'_>, findings: &mut Vec<Diagnostic>) {
+    match &node.value {
+        Value::Map(map) => {
+            for (key, entry) in map {
+                let Some(rule) = shape.entry(key) else { continue };
+                let known = shape.object().is_some_and(|object| object.field(key).is_some());
+                let pattern = join(pattern, if known { key } else { "*" });
+                let here = place.key(key);
+                if !refused(&entry.node, &pattern, &here, entry.key, findings) {
+                    walk(&entry.node, &rule.shape, &pattern, &here, findings);
+                }
+            }
+        }
+        Value::Seq(items) => {
+            let Some(rule) = shape.item() else { return };
+            let pattern = join(pattern, "*");
+            for (index, item) in items.iter().enumerate() {
+                let here = place.index(index);
+                if !refused(item, &pattern, &here, item.span, findings) {
+                    walk(item, &rule.shape, &pattern, &here, findings);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn join(pattern: &str, step: &str) -> String {
+    if pattern.is_empty() { step.to_owned() } else { format!("{pattern}.{step}") }
+}
+
+/// Reports an attribute that is not honoured; says whether it was.
+fn refused(node: &Node, pattern: &str, place: &Place<'_>, key: Span, findings: &mut Vec<Diagnostic>) -> bool {
+    let text = node.to_text().unwrap_or_default();
+    let by_value = VALUES.iter().find(|(path, value, _)| *path == pattern && *value == text);
+    let found = match by_value {
+        Some((_, _, support)) => *support,
+        None if pattern == "services.*.security_opt.*" && !SECURITY_OPTIONS.contains(&text.as_str()) => {
+            Needs("this security option")
+        }
+        None => status(pattern),
+    };
+    let unset = node.is_null() || SAME_AS_UNSET.contains(&(pattern, text.as_str()));
+    let at = if node.span.length > 0 && by_value.is_some() { node.span } else { key };
+    match found {
+        Honoured => false,
+        _ if unset => false,
+        Needs(what) => {
+            findings.push(
+                Diagnostic::error(Code::Unsupported, at, format!("`{place}` is not supported yet"))
+                    .hint(format!("it needs {what}")),
+            );
+            true
+        }
+        Refused(why) => {
+            findings.push(
+                Diagnostic::error(Code::Unsupported, at, format!("`{place}` is not supported"))
+                    .hint(format!("{why}; leave it out")),
+            );
+            true
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::Object;
+
+    /// Every path of the format.
+    fn paths(object: &'static Object, prefix: &str, out: &mut Vec<String>) {
+        for (name, rule) in object.fields {
+            let path = join(prefix, name);
+            below(&rule.shape, &path, out);
+            out.push(path);
+        }
+    }
+
+    fn below(shape: &Shape, path: &str, out: &mut Vec<String>) {
+        if let Some(object) = shape.object() {
+            paths(object, path, out);
+        } else if let Some(rule) = any(shape) {
+            below(&rule.shape, &format!("{path}.*"), out);
+        }
+    }
+
+    #[test]
+    fn every_attribute_of_a_service_has_a_status_of_its_own() {
+        let mut all = Vec::new();
+        paths(&PROJECT, "", &mut all);
+        for path in
+            all.iter().filter(|path| path.starts_with("services.*.") && path.matches('.').count() == 2)
+        {
+            assert!(TABLE.iter().any(|(listed, _)| listed == path), "{path} has no status");
+        }
+    }
+
+    #[test]
+    fn every_listed_path_exists() {
+        for path in TABLE.iter().map(|(path, _)| *path).chain(VALUES.iter().map(|(path, ..)| *path)) {
+            assert!(support(path).is_some(), "{path}");
+        }
+    }
 }

@@ -51,12 +51,16 @@ fn check_content(
     report: &mut Report,
 ) {
     let node = &entry.node;
-    let given: Vec<&str> =
-        sources.iter().copied().filter(|key| node.as_map().is_some_and(|map| map.contains_key(*key))).collect();
+    let given: Vec<&str> = sources
+        .iter()
+        .copied()
+        .filter(|key| node.as_map().is_some_and(|map| map.contains_key(*key)))
+        .collect();
     match given.as_slice() {
         [_] => {}
         [] => {
-            let elsewhere = node.has("driver") || node.as_map().is_some_and(|map| map.contains_key("external"));
+            let elsewhere =
+                node.has("driver") || node.as_map().is_some_and(|map| map.contains_key("external"));
             if !elsewhere {
                 report.add(
                     Diagnostic::error(

@@ -249,7 +249,8 @@ impl Builder<'_> {
     fn count(&mut self, nodes: usize, span: Span) -> Result<(), Diagnostic> {
         self.nodes += nodes;
         if self.nodes > limits::NODES {
-            let message = format!("the file has more than {} values once aliases are expanded", limits::NODES);
+            let message =
+                format!("the file has more than {} values once aliases are expanded", limits::NODES);
             return Err(Diagnostic::error(Code::Limit, span, message));
         }
         Ok(())

@@ -22,9 +22,7 @@ pub(crate) fn resolve_plain(text: &str) -> Value {
         return Value::String(time);
     }
     let plain = text.replace('_', "");
-    resolve_int(&plain)
-        .or_else(|| resolve_float(&plain))
-        .unwrap_or_else(|| Value::String(text.to_owned()))
+    resolve_int(&plain).or_else(|| resolve_float(&plain)).unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
 /// Resolves a scalar with a tag of YAML's core schema; `None` if the text does not fit.

@@ -5,9 +5,9 @@ use super::{
     PathKind, Rule, SIZE, STRING_OR_SET, STRINGS, Shape, TEXT, Types, ULIMITS, VARIABLES,
 };
 
-pub(super) const BUILD: Rule =
-    Rule::new(Shape::OneOf(&[Shape::Scalar(Types::TEXT), Shape::Object(&OBJECT)])).merge(Merge::Build)
-        .form(Form::Build);
+pub(super) const BUILD: Rule = Rule::new(Shape::OneOf(&[Shape::Scalar(Types::TEXT), Shape::Object(&OBJECT)]))
+    .merge(Merge::Build)
+    .form(Form::Build);
 
 const FLAG_OR_TEXT: Rule = Rule::new(Shape::Scalar(BOOL_OR_TEXT)).form(Form::Text);
 

@@ -1,8 +1,8 @@
 //! The shape of a service's `deploy` and of requests for devices.
 
 use super::{
-    COUNT, DURATION, Form, INT, INT_OR_TEXT, LABELS, NUMBER, NUMBER_OR_TEXT, Object, Others, PAIRS, Rule, STRING_SET, STRINGS, Shape, TEXT,
-    Types,
+    COUNT, DURATION, Form, INT, INT_OR_TEXT, LABELS, NUMBER, NUMBER_OR_TEXT, Object, Others, PAIRS, Rule,
+    STRING_SET, STRINGS, Shape, TEXT, Types,
 };
 use crate::cast::Cast;
 
@@ -88,13 +88,15 @@ const RESOURCES: Object = Object {
                     ("cpus", CPUS),
                     (
                         "devices",
-                        Rule::new(Shape::List(&Rule::new(Shape::Object(&Object {
-                            name: "device request",
-                            fields: DEVICE_FIELDS,
-                            required: &["capabilities"],
-                            others: Others::Extensions,
-                        }))
-                        .form(Form::DeviceRequest))),
+                        Rule::new(Shape::List(
+                            &Rule::new(Shape::Object(&Object {
+                                name: "device request",
+                                fields: DEVICE_FIELDS,
+                                required: &["capabilities"],
+                                others: Others::Extensions,
+                            }))
+                            .form(Form::DeviceRequest),
+                        )),
                     ),
                     ("generic_resources", GENERIC_RESOURCES),
                     ("memory", TEXT.form(Form::Bytes)),
@@ -134,12 +136,14 @@ const GENERIC_RESOURCES: Rule = Rule::new(Shape::List(&Rule::new(Shape::Object(&
 /// `gpus`: `all`, or requests that need not name capabilities.
 pub(super) const GPUS: Rule = Rule::new(Shape::OneOf(&[
     Shape::Word(&["all"]),
-    Shape::List(&Rule::new(Shape::Object(&Object {
-        name: "device request",
-        fields: DEVICE_FIELDS,
-        required: &[],
-        others: Others::Free,
-    }))
-    .form(Form::DeviceRequest)),
+    Shape::List(
+        &Rule::new(Shape::Object(&Object {
+            name: "device request",
+            fields: DEVICE_FIELDS,
+            required: &[],
+            others: Others::Free,
+        }))
+        .form(Form::DeviceRequest),
+    ),
 ]))
 .form(Form::Gpus);

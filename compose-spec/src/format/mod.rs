@@ -323,8 +323,7 @@ const STRINGS: Rule = Rule::new(Shape::List(&TEXT));
 const STRING_SET: Rule = Rule::new(Shape::Set(&TEXT));
 const STRING_OR_SET: Rule =
     Rule::new(Shape::OneOf(&[Shape::Scalar(Types::TEXT), Shape::Set(&TEXT)])).form(Form::Texts);
-const SCALAR: Rule =
-    Rule::new(Shape::Scalar(Types::TEXT.or(Types::NUMBER).or(Types::BOOL).or(Types::NULL)));
+const SCALAR: Rule = Rule::new(Shape::Scalar(Types::TEXT.or(Types::NUMBER).or(Types::BOOL).or(Types::NULL)));
 /// A mapping, or a list of `key=value`.
 const PAIRS: Shape = Shape::OneOf(&[Shape::Map(Keys::Any, &SCALAR), Shape::Set(&TEXT)]);
 /// Pairs that become lists when merged, the last of a key counting.
@@ -332,17 +331,12 @@ const MERGED_PAIRS: Rule = Rule::new(PAIRS).merge(Merge::Sequence).unique(Identi
 const VARIABLES: Rule = MERGED_PAIRS.form(Form::Variables);
 const LABELS: Rule = MERGED_PAIRS.form(Form::Labels);
 const DRIVER_OPTS: Rule = Rule::new(Shape::Map(Keys::Any, &TEXTUAL));
-const COMMAND: Rule = Rule::new(Shape::OneOf(&[
-    Shape::Scalar(Types::NULL.or(Types::TEXT)),
-    Shape::List(&TEXT),
-]))
-.merge(Merge::Replace)
-.form(Form::Command);
+const COMMAND: Rule =
+    Rule::new(Shape::OneOf(&[Shape::Scalar(Types::NULL.or(Types::TEXT)), Shape::List(&TEXT)]))
+        .merge(Merge::Replace)
+        .form(Form::Command);
 const EXTRA_HOSTS: Rule = Rule::new(Shape::OneOf(&[
-    Shape::Map(
-        Keys::Any,
-        &Rule::new(Shape::OneOf(&[Shape::Scalar(Types::TEXT), Shape::List(&TEXT)])),
-    ),
+    Shape::Map(Keys::Any, &Rule::new(Shape::OneOf(&[Shape::Scalar(Types::TEXT), Shape::List(&TEXT)]))),
     Shape::Set(&TEXT),
 ]))
 .merge(Merge::ExtraHosts)

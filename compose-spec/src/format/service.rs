@@ -3,8 +3,8 @@
 use super::build::BUILD;
 use super::deploy::{DEPLOY, GPUS};
 use super::{
-    BOOL, COMMAND, COUNT, DRIVER_OPTS, DURATION, EXTRA_HOSTS, FILE_REFERENCE, Form, INT,
-    INT_OR_TEXT, Identity, Keys, LABELS, Merge, NUMBER, NUMBER_OR_TEXT, Object, Others, PAIRS, PathKind, Pattern, Rule, SIZE,
+    BOOL, COMMAND, COUNT, DRIVER_OPTS, DURATION, EXTRA_HOSTS, FILE_REFERENCE, Form, INT_OR_TEXT, Identity,
+    Keys, LABELS, Merge, NUMBER, NUMBER_OR_TEXT, Object, Others, PAIRS, PathKind, Pattern, Rule, SIZE,
     STRING_OR_SET, STRING_SET, Shape, TEXT, TEXTUAL, Types, ULIMITS, VARIABLES,
 };
 use crate::cast::Cast;
@@ -56,10 +56,7 @@ const OBJECT: Object = Object {
         ("entrypoint", COMMAND),
         ("env_file", ENV_FILE),
         ("environment", VARIABLES),
-        (
-            "expose",
-            Rule::new(Shape::Set(&TEXTUAL)).unique(Identity::Expose),
-        ),
+        ("expose", Rule::new(Shape::Set(&TEXTUAL)).unique(Identity::Expose)),
         ("extends", EXTENDS),
         ("external_links", STRING_SET),
         ("extra_hosts", EXTRA_HOSTS),
@@ -73,13 +70,10 @@ const OBJECT: Object = Object {
         ("isolation", TEXT),
         (
             "label_file",
-            Rule::new(Shape::OneOf(&[
-                Shape::Scalar(Types::TEXT),
-                Shape::List(&TEXT.path(PathKind::Plain)),
-            ]))
-            .merge(Merge::Sequence)
-            .path(PathKind::Plain)
-            .form(Form::Texts),
+            Rule::new(Shape::OneOf(&[Shape::Scalar(Types::TEXT), Shape::List(&TEXT.path(PathKind::Plain))]))
+                .merge(Merge::Sequence)
+                .path(PathKind::Plain)
+                .form(Form::Texts),
         ),
         ("labels", LABELS),
         ("links", STRING_SET.unique(Identity::Key)),
@@ -148,6 +142,9 @@ const LIMITS: Rule = Rule::new(Shape::List(&object(&Object {
     others: Others::Refused,
 })));
 
+/// Text has the right type, but is refused as a value.
+const WEIGHT: Rule = Rule::new(Shape::Scalar(INT_OR_TEXT)).form(Form::Count);
+
 const BLKIO: Object = Object {
     name: "blkio_config",
     fields: &[
@@ -155,12 +152,12 @@ const BLKIO: Object = Object {
         ("device_read_iops", LIMITS),
         ("device_write_bps", LIMITS),
         ("device_write_iops", LIMITS),
-        ("weight", INT),
+        ("weight", WEIGHT),
         (
             "weight_device",
             Rule::new(Shape::List(&object(&Object {
                 name: "device weight",
-                fields: &[("path", TEXT), ("weight", INT)],
+                fields: &[("path", TEXT), ("weight", WEIGHT)],
                 required: &[],
                 others: Others::Refused,
             }))),
@@ -238,7 +235,7 @@ const EXTENDS: Rule = Rule::new(Shape::OneOf(&[
     Shape::Scalar(Types::TEXT),
     Shape::Object(&Object {
         name: "extends",
-        fields: &[("file", TEXT), ("service", TEXT)],
+        fields: &[("file", TEXT.path(PathKind::Plain)), ("service", TEXT)],
         required: &["service"],
         others: Others::Refused,
     }),
@@ -407,10 +404,7 @@ const DEVELOP: Rule = Rule::new(Shape::OneOf(&[
 const WATCH: Object = Object {
     name: "watch",
     fields: &[
-        (
-            "action",
-            Rule::new(Shape::Word(&["rebuild", "sync", "restart", "sync+restart", "sync+exec"])),
-        ),
+        ("action", Rule::new(Shape::Word(&["rebuild", "sync", "restart", "sync+restart", "sync+exec"]))),
         ("exec", HOOK),
         ("ignore", STRING_OR_SET),
         ("include", STRING_OR_SET),
@@ -465,7 +459,11 @@ const MOUNT: Rule = Rule::new(Shape::OneOf(&[
                 "volume",
                 object(&Object {
                     name: "volume mount",
-                    fields: &[("labels", Rule::new(PAIRS).form(Form::Labels)), ("nocopy", BOOL), ("subpath", TEXT)],
+                    fields: &[
+                        ("labels", Rule::new(PAIRS).form(Form::Labels)),
+                        ("nocopy", BOOL),
+                        ("subpath", TEXT),
+                    ],
                     required: &[],
                     others: Others::Extensions,
                 }),

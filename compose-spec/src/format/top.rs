@@ -1,8 +1,8 @@
 //! The shape of a whole file, and of everything in it but services.
 
 use super::{
-    BOOL, BOOL_OR_TEXT, DRIVER_OPTS, Form, Identity, Keys, LABELS, Merge, Object, Others, PAIRS, PathKind, Rule,
-    SERVICE, STRING_OR_SET, STRINGS, Shape, TEXT, Types,
+    BOOL, BOOL_OR_TEXT, DRIVER_OPTS, Form, Identity, Keys, LABELS, Merge, Object, Others, PAIRS, PathKind,
+    Rule, SERVICE, STRING_OR_SET, STRINGS, Shape, TEXT, Types,
 };
 use crate::cast::Cast;
 
@@ -27,11 +27,7 @@ const INCLUDE: Rule = Rule::new(Shape::OneOf(&[
     Shape::Scalar(Types::TEXT),
     Shape::Object(&Object {
         name: "include",
-        fields: &[
-            ("env_file", STRING_OR_SET),
-            ("path", STRING_OR_SET),
-            ("project_directory", TEXT),
-        ],
+        fields: &[("env_file", STRING_OR_SET), ("path", STRING_OR_SET), ("project_directory", TEXT)],
         required: &[],
         others: Others::Refused,
     }),
