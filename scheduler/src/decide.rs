@@ -87,6 +87,11 @@ impl Round<'_> {
         self.state.nodes.get(&node).is_none_or(|node| lost_at(node).is_some_and(|at| at <= self.now))
     }
 
+    /// A node's name, for a person.
+    pub(crate) fn name_of(&self, node: cluster::NodeId) -> &str {
+        self.state.nodes.get(&node).map_or("", |node| &node.description.name)
+    }
+
     /// Says that a service was looked at.
     pub(crate) fn looked_at(&mut self, service: &ServiceKey) {
         self.blocked.entry(service.clone()).or_default();

@@ -1,1 +1,456 @@
+//! What is decided, as text.
 
+use cluster::{
+    ChangeKind, ContainerState, Desired, Forgotten, Gate, Health, NodeId, Phase, PutStack, RunAction,
+    StackName, StopHow,
+};
+use serde_json::{Value, json};
+
+use crate::testing::{Bench, hello, key, wish};
+
+fn check(got: &str, expect: &str) {
+    let trim =
+        |text: &str| text.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("\n");
+    assert_eq!(trim(got), trim(expect), "\n--- got\n{got}");
+}
+
+fn one(service: Value) -> PutStack {
+    wish(json!({"name": "hello", "services": {"web": service}}))
+}
+
+#[test]
+fn hello_starts_in_order_of_its_gates() {
+    let mut bench = Bench::with_nodes(1);
+    bench.up(wish(hello())).unwrap();
+    check(
+        &bench.settle(),
+        "
+        network hello_default gets 10.201.0.0/24
+        seed gets 1=10.201.0.2 in hello_default
+        create seed.1 on a, held
+        store gets 1=10.201.0.3 in hello_default
+        create store.1 on a
+        web gets 1=10.201.0.4 in hello_default, 2=10.201.0.5 in hello_default, 3=10.201.0.6 in hello_default
+        create web.1 on a, held
+        create web.2 on a, held
+        create web.3 on a, held
+        open seed.1
+        open web.1
+        open web.2
+        open web.3
+        ",
+    );
+    assert_eq!(bench.waits(), "");
+    assert!(bench.state.tasks.values().all(|task| task.is_running() || task.finished().is_some()));
+}
+
+#[test]
+fn a_held_task_says_what_it_waits_for() {
+    let mut bench = Bench::with_nodes(1);
+    bench.up(wish(hello())).unwrap();
+    bench.decide();
+    check(
+        &bench.waits(),
+        "seed.1: waits for `store` to be healthy
+         web.1: waits for `seed` to complete
+         web.2: waits for `seed` to complete
+         web.3: waits for `seed` to complete",
+    );
+    bench.report("store", 1, |status| {
+        status.phase = Phase::Preparing;
+        status.problem = Some(cluster::Problem { message: "no such image: orc/demo".into(), retry_at: None });
+    });
+    check(
+        &bench.waits(),
+        "seed.1: waits for `store` to be healthy: no such image: orc/demo (hopeless)
+         web.1: waits for `store` to be healthy: no such image: orc/demo (hopeless)
+         web.2: waits for `store` to be healthy: no such image: orc/demo (hopeless)
+         web.3: waits for `store` to be healthy: no such image: orc/demo (hopeless)",
+    );
+}
+
+#[test]
+fn a_failed_dependency_makes_the_wait_hopeless_until_it_runs_again() {
+    let mut bench = Bench::with_nodes(1);
+    bench.up(wish(hello())).unwrap();
+    bench.decide();
+    running(&mut bench, "store", Health::Healthy);
+    bench.decide();
+    running(&mut bench, "seed", Health::None);
+    bench.ends("seed", 1);
+    assert!(
+        bench
+            .waits()
+            .starts_with("web.1: waits for `seed` to complete: it ended with exit code 1 (hopeless)")
+    );
+    bench.up(wish(hello())).unwrap();
+    assert_eq!(bench.task("seed", 1).generation, 2, "an explicit up starts a finished job again");
+    assert!(bench.waits().starts_with("web.1: waits for `seed` to complete\n"), "{}", bench.waits());
+    check(&bench.settle(), "open web.1\nopen web.2\nopen web.3");
+}
+
+fn running(bench: &mut Bench, service: &str, health: Health) {
+    let generation = bench.task(service, 1).generation;
+    bench.report(service, 1, |status| {
+        status.phase = Phase::Started;
+        status.container = Some(cluster::ContainerStatus {
+            state: ContainerState::Running,
+            generation,
+            pid: Some(7),
+            started_at: None,
+            restarts: 0,
+            exit: None,
+            health: health.clone(),
+            image: String::new(),
+        });
+    });
+}
+
+#[test]
+fn a_second_up_changes_nothing_but_runs_finished_jobs_again() {
+    let mut bench = Bench::with_nodes(1);
+    bench.up(wish(hello())).unwrap();
+    bench.settle();
+    let before = bench.state.clone();
+    let events = bench.up(wish(hello())).unwrap();
+    let expect = vec![
+        cluster::Event::Stack(StackName("hello".into())),
+        cluster::Event::Task(bench.task("seed", 1).id, key("seed")),
+    ];
+    assert_eq!(events, expect);
+    check(&bench.settle(), "");
+    for task in bench.state.tasks.values() {
+        assert_eq!(task.gate, Gate::Open, "a gate once open stays open");
+        assert_eq!(task.status.container.as_ref().map(|c| c.generation), Some(task.generation));
+    }
+    assert_eq!(before.tasks.keys().collect::<Vec<_>>(), bench.state.tasks.keys().collect::<Vec<_>>());
+
+    let mut quiet = Bench::with_nodes(1);
+    quiet.up(one(json!({"image": "x"}))).unwrap();
+    quiet.settle();
+    assert_eq!(quiet.up(one(json!({"image": "x"}))).unwrap(), vec![], "an unchanged wish says so");
+}
+
+#[test]
+fn a_changed_service_is_replaced_slot_by_slot_and_keeps_its_address() {
+    let mut bench = Bench::with_nodes(1);
+    bench.up(wish(hello())).unwrap();
+    bench.settle();
+    let address = bench.task("web", 2).endpoints.clone();
+    let mut changed = hello();
+    changed["services"]["web"]["environment"] = json!({"A": "1"});
+    bench.up(wish(changed)).unwrap();
+    check(
+        &bench.settle(),
+        "
+        remove web.1
+        remove web.2
+        remove web.3
+        forget task web.1
+        forget task web.2
+        forget task web.3
+        create web.1 on a
+        create web.2 on a
+        create web.3 on a
+        ",
+    );
+    assert_eq!(bench.task("web", 2).endpoints, address);
+}
+
+#[test]
+fn down_stops_dependents_first_and_leaves_the_volume() {
+    let mut bench = Bench::with_nodes(1);
+    bench.up(wish(hello())).unwrap();
+    bench.settle();
+    let how = StopHow::default();
+    let stack = StackName("hello".into());
+    bench.apply(ChangeKind::RemoveStack { stack: stack.clone(), volumes: false, how: how.clone() }).unwrap();
+    check(
+        &bench.settle(),
+        "
+        remove web.1
+        remove web.2
+        remove web.3
+        remove seed.1
+        remove store.1
+        forget task web.1
+        forget task web.2
+        forget task web.3
+        forget service web
+        forget task seed.1
+        forget service seed
+        forget task store.1
+        forget service store
+        forget network hello_default
+        forget stack hello
+        ",
+    );
+    assert_eq!(bench.state.volumes.len(), 1);
+    bench.apply(ChangeKind::RemoveStack { stack, volumes: true, how }).unwrap();
+    check(&bench.settle(), "forget volume hello_data");
+    let again = Bench::with_nodes(1).state;
+    assert_eq!(
+        (&bench.state.stacks, &bench.state.networks, &bench.state.volumes),
+        (&again.stacks, &again.networks, &again.volumes)
+    );
+}
+
+#[test]
+fn scaling_down_gives_slots_up_and_up_again_takes_the_lowest() {
+    let mut bench = Bench::with_nodes(1);
+    bench.up(wish(hello())).unwrap();
+    bench.settle();
+    bench.apply(ChangeKind::Scale { replicas: [(key("web"), 1)].into() }).unwrap();
+    check(
+        &bench.settle(),
+        "remove web.2
+         remove web.3
+         forget task web.2
+         forget task web.3
+         forget slot web.2
+         forget slot web.3",
+    );
+    bench.apply(ChangeKind::Scale { replicas: [(key("web"), 2)].into() }).unwrap();
+    check(&bench.settle(), "web gets 2=10.201.0.5 in hello_default\ncreate web.2 on a");
+}
+
+#[test]
+fn stop_keeps_containers_and_start_takes_it_back() {
+    let mut bench = Bench::with_nodes(1);
+    bench.up(wish(hello())).unwrap();
+    bench.settle();
+    let services = vec![key("web"), key("store"), key("seed")];
+    let stop = RunAction::Stop(StopHow::default());
+    bench.apply(ChangeKind::SetRun { services: services.clone(), action: stop }).unwrap();
+    check(&bench.settle(), "stop web.1\nstop web.2\nstop web.3\nstop seed.1\nstop store.1");
+    assert!(bench.state.tasks.values().all(|task| matches!(task.desired, Desired::Stop(_))));
+    bench.apply(ChangeKind::SetRun { services, action: RunAction::Start }).unwrap();
+    check(&bench.settle(), "run seed.1\nrun store.1\nrun web.1\nrun web.2\nrun web.3");
+    assert!(bench.task("web", 1).is_running());
+    assert_eq!(bench.task("web", 1).generation, 2);
+}
+
+#[test]
+fn stopped_containers_can_be_removed_until_the_next_up() {
+    let mut bench = Bench::with_nodes(1);
+    bench.up(one(json!({"image": "x"}))).unwrap();
+    bench.settle();
+    let services = vec![key("web")];
+    let run = |action| ChangeKind::SetRun { services: services.clone(), action };
+    bench.apply(run(RunAction::Remove(StopHow::default()))).unwrap();
+    check(&bench.settle(), "");
+    bench.apply(run(RunAction::Stop(StopHow::default()))).unwrap();
+    bench.settle();
+    bench.apply(run(RunAction::Remove(StopHow::default()))).unwrap();
+    check(&bench.settle(), "remove web.1\nforget task web.1");
+    assert!(bench.apply(run(RunAction::Start)).is_err());
+    bench.up(one(json!({"image": "x"}))).unwrap();
+    check(&bench.settle(), "create web.1 on a");
+}
+
+#[test]
+fn ports_left_to_the_engine_are_chosen_once() {
+    let mut bench = Bench::with_nodes(1);
+    let ports = json!([{"target": 80}, {"target": 81, "published": "8000-8002"}]);
+    bench.up(one(json!({"image": "x", "scale": 3, "ports": ports}))).unwrap();
+    bench.settle();
+    let ports = &bench.state.service(&key("web")).unwrap().host_ports;
+    let expect = [("0/0", 49_152), ("1/1", 8_000), ("1/2", 8_001), ("1/3", 8_002)];
+    assert_eq!(ports.iter().map(|(k, v)| (k.as_str(), *v)).collect::<Vec<_>>(), expect);
+    bench.apply(ChangeKind::Scale { replicas: [(key("web"), 4)].into() }).unwrap();
+    bench.settle();
+    assert_eq!(bench.waits(), "web.4: waits for a free host port of 8000-8002: all are taken");
+}
+
+#[test]
+fn a_virtual_address_comes_from_the_top_of_the_network() {
+    let mut bench = Bench::with_nodes(1);
+    bench.up(one(json!({"image": "x", "scale": 2, "deploy": {"endpoint_mode": "vip"}}))).unwrap();
+    check(
+        &bench.settle(),
+        "network hello_default gets 10.201.0.0/24
+         web gets 1=10.201.0.2 in hello_default, 2=10.201.0.3 in hello_default, vip 10.201.0.254 in hello_default
+         create web.1 on a
+         create web.2 on a",
+    );
+}
+
+#[test]
+fn subnets_keep_clear_of_what_machines_route_and_of_each_other() {
+    let mut bench = Bench::with_nodes(0);
+    bench.node(1, |d| d.routes = vec!["0.0.0.0/0".parse().unwrap(), "10.201.0.0/22".parse().unwrap()]);
+    bench.up(one(json!({"image": "x"}))).unwrap();
+    bench.up(wish(json!({"name": "other", "services": {"web": {"image": "x"}}}))).unwrap();
+    bench.settle();
+    let subnets: Vec<_> = bench.state.networks.values().map(|n| n.subnet4.to_string()).collect();
+    assert_eq!(subnets, ["10.201.4.0/24", "10.201.5.0/24"]);
+}
+
+#[test]
+fn no_node_fits_for_reasons_that_are_told() {
+    let mut bench = Bench::with_nodes(0);
+    let constrained = |memory: &str| {
+        one(json!({"image": "x", "deploy": {
+            "placement": {"constraints": ["node.labels.disk==ssd"]},
+            "resources": {"reservations": {"memory": memory}}
+        }}))
+    };
+    bench.up(constrained("536870912")).unwrap();
+    bench.settle();
+    assert_eq!(bench.waits(), "web.1: no node has joined yet");
+    bench.node(1, |_| {});
+    bench.node(2, |_| {});
+    bench.decide();
+    assert_eq!(bench.waits(), "web.1: no node fits: 2 without `disk=ssd` (hopeless)");
+    bench.node(3, |d| {
+        d.labels = [("disk".to_owned(), "ssd".to_owned())].into();
+        d.memory_bytes = 64 << 20;
+    });
+    bench.decide();
+    let text = "web.1: no node fits: 2 without `disk=ssd`, 1 has 64 MiB of 512 MiB free (hopeless)";
+    assert_eq!(bench.waits(), text);
+    bench.up(constrained("1048576")).unwrap();
+    bench.settle();
+    assert_eq!(bench.waits(), "");
+    assert_eq!(bench.task("web", 1).node, NodeId(3));
+}
+
+#[test]
+fn tasks_spread_over_nodes_and_follow_their_volume() {
+    let mut bench = Bench::with_nodes(3);
+    bench.up(wish(hello())).unwrap();
+    bench.settle();
+    let nodes = |bench: &Bench, service: &str| {
+        let tasks = bench.state.tasks.values().filter(|t| t.service.service == service);
+        tasks.map(|t| t.node).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(nodes(&bench, "web").len(), 3);
+    let home = nodes(&bench, "store");
+    let mut put = wish(hello());
+    put.force_recreate = true;
+    bench.up(put).unwrap();
+    bench.settle();
+    assert_eq!(nodes(&bench, "store"), home);
+}
+
+#[test]
+fn tasks_of_a_lost_node_move_if_there_is_a_place() {
+    let mut bench = Bench::with_nodes(2);
+    bench.up(one(json!({"image": "x"}))).unwrap();
+    bench.settle();
+    let (home, id) = (bench.task("web", 1).node, bench.task("web", 1).id);
+    let version = bench.state.nodes[&home].version;
+    bench.apply(ChangeKind::NodeDown { node: home, version }).unwrap();
+    let (text, decision) = bench.decide();
+    check(&text, "");
+    let due = decision.wake_at.expect("the node may come back until then");
+    bench.now = due;
+    let (text, _) = bench.decide();
+    check(&text, "remove web.1\nforget task web.1\ncreate web.1 on b");
+    assert!(!bench.state.tasks.contains_key(&id));
+    assert_eq!(bench.task("web", 1).node, NodeId(2));
+
+    let mut alone = Bench::with_nodes(1);
+    alone.up(one(json!({"image": "x"}))).unwrap();
+    alone.settle();
+    let version = alone.state.nodes[&NodeId(1)].version;
+    alone.apply(ChangeKind::NodeDown { node: NodeId(1), version }).unwrap();
+    alone.now = alone.now.plus_ms(crate::limits::LOST_AFTER_MS);
+    check(&alone.decide().0, "");
+    assert_eq!(alone.waits(), "web.1: its node `a` is down, and no node is ready: 1 down");
+}
+
+#[test]
+fn a_container_that_vanished_is_made_anew() {
+    let mut bench = Bench::with_nodes(1);
+    bench.up(one(json!({"image": "x"}))).unwrap();
+    bench.settle();
+    bench.report("web", 1, |status| {
+        status.phase = Phase::Removed;
+        status.container = None;
+    });
+    check(&bench.settle(), "forget task web.1\ncreate web.1 on a");
+}
+
+#[test]
+fn a_network_that_changes_is_made_anew_when_its_containers_have_gone() {
+    let mut bench = Bench::with_nodes(1);
+    bench.up(one(json!({"image": "x"}))).unwrap();
+    bench.settle();
+    let other = json!({"name": "hello", "services": {"web": {"image": "x"}},
+        "networks": {"default": {"ipam": {"config": [{"subnet": "172.30.0.0/24"}]}}}});
+    bench.up(wish(other)).unwrap();
+    check(
+        &bench.settle(),
+        "remove web.1
+         forget task web.1
+         network hello_default gets 172.30.0.0/24
+         web gets 1=172.30.0.2 in hello_default
+         create web.1 on a",
+    );
+}
+
+#[test]
+fn up_while_going_down_comes_back_after_the_last_container_has_gone() {
+    let mut bench = Bench::with_nodes(1);
+    bench.up(one(json!({"image": "x"}))).unwrap();
+    bench.settle();
+    let stack = StackName("hello".into());
+    bench.apply(ChangeKind::RemoveStack { stack, volumes: false, how: StopHow::default() }).unwrap();
+    check(&bench.decide().0, "remove web.1");
+    bench.up(one(json!({"image": "x"}))).unwrap();
+    check(&bench.decide().0, "");
+    assert_eq!(bench.waits(), "web.1: waits for its former container to stop");
+    check(&bench.settle(), "forget task web.1\ncreate web.1 on a");
+}
+
+#[test]
+fn what_restarts_with_its_dependency_is_replaced_after_it() {
+    let project = |image: &str| {
+        wish(json!({"name": "hello", "services": {
+            "db": {"image": image},
+            "web": {"image": "x", "depends_on": {"db": {"condition": "service_healthy", "restart": true}}},
+            "log": {"image": "x", "depends_on": {"db": {"condition": "service_healthy"}}}
+        }}))
+    };
+    let mut bench = Bench::with_nodes(1);
+    bench.up(project("one")).unwrap();
+    bench.settle();
+    bench.up(project("two")).unwrap();
+    check(
+        &bench.settle(),
+        "remove db.1
+         remove web.1
+         forget task db.1
+         create db.1 on a
+         forget task web.1
+         create web.1 on a, held
+         open web.1",
+    );
+}
+
+#[test]
+fn a_one_off_comes_and_goes_beside_its_stack() {
+    let mut bench = Bench::with_nodes(1);
+    bench.up(one(json!({"image": "x"}))).unwrap();
+    bench.settle();
+    let mut spec = (*bench.state.service(&key("web")).unwrap().spec).clone();
+    spec.compose.ports.clear();
+    bench.apply(ChangeKind::PutOneOff { service: key("web-run-1"), spec: Box::new(spec) }).unwrap();
+    check(
+        &bench.settle(),
+        "web-run-1 gets 1=10.201.0.3 in hello_default
+         create web-run-1.1 on a",
+    );
+    bench.up(one(json!({"image": "x"}))).unwrap();
+    let action = RunAction::Remove(StopHow::default());
+    bench.apply(ChangeKind::SetRun { services: vec![key("web-run-1")], action }).unwrap();
+    check(
+        &bench.settle(),
+        "remove web-run-1.1
+         forget task web-run-1.1
+         forget service web-run-1",
+    );
+    let forget = ChangeKind::Forget(Forgotten::Service(key("web")));
+    assert!(bench.apply(forget).is_err(), "a service that is wished for is not forgotten");
+}

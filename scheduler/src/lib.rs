@@ -17,6 +17,8 @@ mod place;
 mod plan;
 mod reap;
 mod replicas;
+#[cfg(test)]
+mod testing;
 
 pub use decide::{Decision, decide, decide_all};
 pub use plan::{Plan, Step, StepKind, dry_run, optimistic_reports};

@@ -15,14 +15,16 @@ pub(crate) fn look_at(round: &mut Round<'_>, key: ServiceKey) {
     let Some(service) = round.state.service(&key) else { return };
     let mut look = Look { key: &key, service, gate: None, given: Needs::default(), made: BTreeMap::new() };
     let mut held = BTreeSet::new();
-    let mut left = false;
-    for task in round.state.tasks_of(&key) {
+    let mut left = BTreeSet::new();
+    let mut tasks: Vec<&Task> = round.state.tasks_of(&key).collect();
+    tasks.sort_by_key(|task| (task.slot, task.id));
+    for task in tasks {
         if reap::task(round, task) {
             continue;
         }
-        left = true;
+        left.insert(task.slot);
         let replaced = look.at_task(round, task);
-        if !replaced && (round.state.holds_slot(task)) {
+        if !replaced && task.holds_slot() {
             held.insert(task.slot);
         }
     }
@@ -33,11 +35,11 @@ pub(crate) fn look_at(round: &mut Round<'_>, key: ServiceKey) {
     }
     look.finish(round);
     for slot in service.slots.keys().filter(|slot| !service.wants_slot(**slot)) {
-        if !held.contains(slot) && !service.removing && service.run != Run::Absent {
+        if !left.contains(slot) && !service.removing && service.run != Run::Absent {
             round.changes.push(ChangeKind::Forget(Forgotten::Slot(key.clone(), *slot)));
         }
     }
-    if service.removing && !left {
+    if service.removing && left.is_empty() {
         round.changes.push(ChangeKind::Forget(Forgotten::Service(key.clone())));
     }
 }
@@ -58,8 +60,15 @@ impl Look<'_> {
     /// Looks at one task. Answers whether it has just been given up for one on another node.
     fn at_task(&mut self, round: &mut Round<'_>, task: &Task) -> bool {
         if matches!(task.desired, Desired::Remove(_)) {
-            if self.service.wants_slot(task.slot) && round.state.holds_slot(task) {
-                let reason = "waits for its former container to stop".to_owned();
+            if self.service.wants_slot(task.slot) {
+                let reason = if round.state.is_ready(task.node) {
+                    "waits for its former container to stop".to_owned()
+                } else {
+                    format!(
+                        "waits for its former container on node `{}`, which is down",
+                        round.name_of(task.node)
+                    )
+                };
                 self.slot_waits(round, task.slot, None, task.status.at, reason);
             }
             return false;
@@ -116,10 +125,12 @@ impl Look<'_> {
     }
 
     /// A task whose node is lost is replaced if another node can have it; otherwise the node may come back.
+    /// A node that does removes what is not among its assignments.
     fn move_away(&mut self, round: &mut Round<'_>, task: &Task) -> bool {
         let moved = self.fill(round, task.slot, Some(task));
         if moved {
             set_desired(round, task, Desired::Remove(self.service.how.clone()));
+            round.changes.push(ChangeKind::Forget(Forgotten::Task(task.id)));
         }
         moved
     }
@@ -150,7 +161,7 @@ impl Look<'_> {
 
     fn cannot_fill(&self, round: &mut Round<'_>, slot: u32, instead_of: Option<&Task>, mut no: No) {
         if let Some(task) = instead_of {
-            let node = round.state.nodes.get(&task.node).map_or("", |node| &node.description.name);
+            let node = round.name_of(task.node);
             no = No::not_now(format!("its node `{node}` is down, and {}", no.reason));
         }
         let wait = Wait { reason: no.reason, hopeless: no.hopeless, since: self.service.changed_at };

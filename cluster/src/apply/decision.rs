@@ -186,14 +186,12 @@ impl Step<'_> {
     }
 }
 
-impl State {
-    /// Whether a task still holds its slot: its container may be alive, and another one in its place would be
-    /// a second one. A task that was given up together with its lost node does not.
+impl Task {
+    /// Whether it still holds its slot: its container may be alive, and another one in its place would be a
+    /// second one.
     #[must_use]
-    pub fn holds_slot(&self, task: &Task) -> bool {
-        let lost = matches!(task.desired, Desired::Remove(_))
-            && !self.nodes.get(&task.node).is_some_and(|node| node.state == NodeState::Ready);
-        task.status.phase != Phase::Removed && !lost
+    pub fn holds_slot(&self) -> bool {
+        self.status.phase != Phase::Removed
     }
 }
 
@@ -297,7 +295,7 @@ fn check_new_task(
     if !service.wants_slot(slot) {
         return Err(conflict(format!("{key}.{slot} is not wished for any more")));
     }
-    if let Some(task) = state.tasks_of(key).find(|task| task.slot == slot && state.holds_slot(task)) {
+    if let Some(task) = state.tasks_of(key).find(|task| task.slot == slot && task.holds_slot()) {
         return Err(conflict(format!("{key}.{slot} still has task {}", task.id)));
     }
     for name in service.spec.volumes.values() {

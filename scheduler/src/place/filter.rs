@@ -160,7 +160,7 @@ fn meets(node: &Node, constraint: &Constraint) -> bool {
 }
 
 fn holding<'a>(round: &'a Round<'_>, node: &Node) -> impl Iterator<Item = &'a Task> {
-    round.state.tasks_on(node.id).filter(|task| round.state.holds_slot(task))
+    round.state.tasks_on(node.id).filter(|task| task.holds_slot())
 }
 
 fn check_per_node(round: &Round<'_>, node: &Node, key: &ServiceKey, wish: &Wish) -> Result<(), Reason> {

@@ -24,19 +24,22 @@ pub(super) fn of_replacement(task: &Task, service: &Service) -> String {
 
 /// The names of the attributes that differ, as in the file.
 fn differing_attributes(old: &compose_spec::Service, new: &compose_spec::Service) -> BTreeSet<String> {
-    let (Ok(Value::Object(old)), Ok(Value::Object(new))) =
-        (serde_json::to_value(old), serde_json::to_value(new))
-    else {
-        return BTreeSet::new();
-    };
-    // These do not make another container.
-    let ignored = ["depends_on", "scale", "build", "pull_policy", "profiles"];
+    let (old, new) = (attributes(old), attributes(new));
     let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    names
-        .into_iter()
-        .filter(|name| !ignored.contains(&name.as_str()) && old.get(*name) != new.get(*name))
-        .cloned()
-        .collect()
+    names.into_iter().filter(|name| old.get(*name) != new.get(*name)).cloned().collect()
+}
+
+/// The attributes that make another container.
+fn attributes(service: &compose_spec::Service) -> serde_json::Map<String, Value> {
+    // A service is a record of strings, numbers and maps with string keys: it cannot fail to be an object.
+    let Ok(Value::Object(mut attributes)) = serde_json::to_value(service) else { return Default::default() };
+    for name in ["depends_on", "scale", "build", "pull_policy", "profiles"] {
+        attributes.remove(name);
+    }
+    if let Some(Value::Object(deploy)) = attributes.get_mut("deploy") {
+        deploy.remove("replicas");
+    }
+    attributes
 }
 
 /// Why a slot is not wished for any more.

@@ -3,6 +3,7 @@
 
 mod cause;
 mod optimist;
+mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -90,6 +90,6 @@ fn end(container: &mut ContainerStatus, code: i32, now: Timestamp) {
 fn is_waited_for(state: &State, task: &Task, condition: Condition) -> bool {
     state.dependents(&task.service).any(|(_, dependent)| {
         let dependency = dependent.spec.compose.depends_on.get(&task.service.service);
-        dependency.is_some_and(|dependency| dependency.condition == condition)
+        !dependent.removing && dependency.is_some_and(|dependency| dependency.condition == condition)
     })
 }
