@@ -69,6 +69,14 @@ impl StackWatch {
                     }
                 }
             }
+            Watched::Service { service, view, .. } => {
+                if let Some(stack) = self.view.as_mut() {
+                    match view {
+                        Some(view) => _ = stack.services.insert(service, *view),
+                        None => _ = stack.services.remove(&service),
+                    }
+                }
+            }
             Watched::StackGone(_) => self.view = None,
             Watched::Synced => return Ok(true),
         }
