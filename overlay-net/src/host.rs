@@ -3,7 +3,7 @@
 //! Lives on the worker thread; every method is one job of [`crate::Net`].
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
 use std::path::PathBuf;
 
 use tokio::runtime::Handle;
@@ -18,6 +18,9 @@ use crate::spec::{Balance, Conflict, EndpointSpec, Inventory, NetConfig, Network
 use crate::sysctl::{self, Journal};
 use crate::tables::{Changes, Tables};
 use crate::{Error, Result, check, conntrack, owner};
+
+/// Where every container finds its name server; Docker's address, which programs know.
+const DNS_ADDRESS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 11), 53);
 
 /// A published port that is in force.
 #[derive(Debug)]
@@ -75,6 +78,18 @@ impl Host {
         check::id(id)?;
         self.attach(id, Vec::new())?;
         self.namespaces.remove(id)
+    }
+
+    /// Opens the sockets for DNS inside the namespace.
+    pub(crate) fn open_dns(&mut self, id: &str) -> Result<(UdpSocket, TcpListener)> {
+        check::id(id)?;
+        self.namespaces.within(id, || {
+            let failed = |source| Error::system(format!("open the DNS sockets in {id}"), source);
+            let sockets = (UdpSocket::bind(DNS_ADDRESS), TcpListener::bind(DNS_ADDRESS));
+            let (udp, tcp) = (sockets.0.map_err(failed)?, sockets.1.map_err(failed)?);
+            udp.set_nonblocking(true).and_then(|()| tcp.set_nonblocking(true)).map_err(failed)?;
+            Ok((udp, tcp))
+        })
     }
 
     pub(crate) fn ensure_network(&mut self, mut spec: NetworkSpec) -> Result<()> {

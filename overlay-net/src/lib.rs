@@ -6,6 +6,7 @@ mod apply;
 mod balance;
 mod check;
 mod conntrack;
+mod dns;
 mod error;
 mod host;
 pub mod limits;

@@ -28,3 +28,33 @@ pub const PROXY_CONNECT: Duration = Duration::from_secs(5);
 
 /// How long a UDP client may be silent before a proxy forgets it.
 pub const PROXY_UDP_IDLE: Duration = Duration::from_secs(60);
+
+/// Questions one container may ask per second, in the long run; more get no answer.
+pub const DNS_PER_SECOND: f64 = 5_000.0;
+
+/// Questions one container may ask at once after a silence.
+pub const DNS_BURST: f64 = 10_000.0;
+
+/// Longest question that is read, in bytes.
+pub const DNS_QUESTION: usize = 4_096;
+
+/// Longest answer by UDP, in bytes: it passes every network unfragmented (the "DNS flag day 2020" value).
+pub const DNS_UDP: usize = 1_232;
+
+/// Questions of one container that wait for the machine's resolvers at a time.
+pub const DNS_FORWARDS: usize = 64;
+
+/// How long the machine's resolvers are waited for.
+pub const DNS_FORWARD: Duration = Duration::from_secs(4);
+
+/// Foreign answers that are remembered.
+pub const DNS_CACHE: u64 = 256;
+
+/// TCP connections of one container at a time.
+pub const DNS_CONNECTIONS: usize = 16;
+
+/// Questions on one TCP connection.
+pub const DNS_PER_CONNECTION: usize = 1_000;
+
+/// How long a TCP connection may be silent.
+pub const DNS_IDLE: Duration = Duration::from_secs(10);

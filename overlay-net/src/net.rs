@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
+use crate::dns::Dns;
 use crate::host::Host;
 use crate::spec::{
     Balance, Conflict, EndpointSpec, Inventory, NetConfig, NetworkSpec, PortOwner, Protocol, View, Zone,
@@ -17,6 +19,7 @@ use crate::{Result, owner};
 #[derive(Debug, Clone)]
 pub struct Net {
     worker: Worker,
+    dns: Arc<Dns>,
 }
 
 impl Net {
@@ -25,8 +28,9 @@ impl Net {
     /// then: the first balance replaces whatever the earlier engine had in the packet filter.
     pub async fn open(config: NetConfig) -> Result<Net> {
         let runtime = Handle::current();
+        let dns = Arc::new(Dns::new(runtime.clone()));
         let worker = Worker::start(move || Host::open(&config, runtime)).await?;
-        Ok(Net { worker })
+        Ok(Net { worker, dns })
     }
 
     /// Makes a network namespace that lives until [`Net::remove_netns`], with `lo` up; gives the path it is
@@ -38,6 +42,8 @@ impl Net {
 
     /// Stops its DNS, removes its endpoints and the namespace itself. Removing nothing is no error.
     pub async fn remove_netns(&self, id: &str) -> Result<()> {
+        self.dns.stop(id);
+        self.dns.set_view(id, None);
         let id = id.to_owned();
         self.worker.run(move |host| host.remove_netns(&id)).await
     }
@@ -75,19 +81,23 @@ impl Net {
 
     /// Replaces the names of one network; `None` forgets the zone.
     pub fn set_zone(&self, network: &str, zone: Option<Zone>) {
-        let _ = (network, zone);
+        self.dns.set_zone(network, zone);
     }
 
     /// Replaces what one namespace may resolve; `None` forgets it.
     pub fn set_view(&self, netns_id: &str, view: Option<View>) {
-        let _ = (netns_id, view);
+        self.dns.set_view(netns_id, view);
     }
 
     /// Answers DNS at 127.0.0.11:53 (UDP and TCP) inside the namespace, until it is removed. Asking twice is no
     /// error; after a restart of the engine it must be asked again.
     pub async fn serve_dns(&self, netns_id: &str) -> Result<()> {
-        let _ = netns_id;
-        Ok(())
+        if self.dns.is_serving(netns_id) {
+            return Ok(());
+        }
+        let id = netns_id.to_owned();
+        let (udp, tcp) = self.worker.run(move |host| host.open_dns(&id)).await?;
+        self.dns.serve(netns_id, udp, tcp)
     }
 
     /// Who has a port of this machine (as seen from the engine's namespace); `None` when nobody has.
@@ -109,6 +119,7 @@ impl Net {
     /// Removes everything that carries this engine's id: namespaces, interfaces, tables, rules in foreign chains;
     /// sets sysctls back.
     pub async fn teardown_all(&self) -> Result<()> {
+        self.dns.stop_all();
         self.worker.run(Host::teardown).await
     }
 }
