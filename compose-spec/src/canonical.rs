@@ -122,7 +122,7 @@ impl Canonical<'_> {
             Form::Whole => settle_whole(node, place)?,
             Form::Count => settle_count(node, place)?,
             Form::Bytes => settle_bytes(node, place, self.report)?,
-            Form::Number | Form::Duration | Form::Mode => settle_scalar(node, form, place)?,
+            Form::Number | Form::Duration | Form::Pause | Form::Mode => settle_scalar(node, form, place)?,
             Form::Variables => {
                 settle_pairs(node, Value::Null);
                 check_names(node, place)?;
@@ -255,7 +255,7 @@ fn settle_bytes(node: &mut Node, place: &Place<'_>, report: &mut Report) -> Resu
 fn settle_scalar(node: &mut Node, form: Form, place: &Place<'_>) -> Result<(), Box<Diagnostic>> {
     let value = match (form, &node.value) {
         (Form::Number, Value::Int(value)) => Value::Float(*value as f64),
-        (Form::Duration, Value::String(text)) => {
+        (Form::Duration | Form::Pause, Value::String(text)) => {
             let nanos = scalar::parse_duration(text).map_err(|reason| wrong(node, place, reason))?;
             Value::String(scalar::format_duration(nanos))
         }

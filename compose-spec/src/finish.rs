@@ -75,6 +75,7 @@ fn says_something(node: &Node, rule: &Rule) -> bool {
     match &node.value {
         Value::Null => false,
         Value::String(text) if rule.form == Some(Form::Bytes) => text != "0",
+        Value::String(text) if rule.form == Some(Form::Pause) => text != "0s",
         Value::String(text) => !text.is_empty(),
         Value::Int(0) => rule.form == Some(Form::Count),
         Value::Float(value) => *value != 0.0,

@@ -53,6 +53,7 @@ mod unique;
 mod validate;
 mod variables;
 mod yaml;
+mod yaml_indent;
 mod yaml_scalar;
 
 pub use diagnostic::{Code, Diagnostic, Severity};

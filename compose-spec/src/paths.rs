@@ -88,7 +88,7 @@ pub(crate) fn resolve(node: &mut Node, rule: &'static Rule, origins: &Origins) {
 fn resolve_text(node: &mut Node, kind: PathKind, origins: &Origins) {
     let span = node.span;
     if let Value::String(text) = &mut node.value
-        && !(kind != PathKind::Plain && is_remote(text))
+        && (kind == PathKind::Plain || !(text.is_empty() || is_remote(text)))
     {
         *text = origins.absolute(text, span);
     }

@@ -221,7 +221,7 @@ pub fn support(path: &str) -> Option<Support> {
 
 /// What a name or an entry leads to.
 fn any(shape: &Shape) -> Option<&'static crate::format::Rule> {
-    shape.item().or_else(|| shape.entry("\u{0}"))
+    shape.entry("\u{0}").or_else(|| shape.item())
 }
 
 /// The status that is listed for a path or for the nearest one above it.

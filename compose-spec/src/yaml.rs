@@ -11,6 +11,7 @@ use crate::limits;
 use crate::node::{Entry, Map, Node, Tag, Value};
 use crate::report::Report;
 use crate::source::{FileId, Span};
+use crate::yaml_indent::{BadIndent, Indents};
 use crate::yaml_scalar::{resolve_plain, resolve_tagged};
 
 /// Reads all documents of a text. Syntax errors end the reading; duplicate keys and the like are reported
@@ -20,12 +21,24 @@ pub(crate) fn parse(text: &str, file: FileId, report: &mut Report) -> Option<Vec
         report.add(finding);
         return None;
     }
-    let mut builder = Builder { file, report, anchors: BTreeMap::new(), nodes: 0, last_key: None };
-    match builder.documents(&mut Parser::new_from_str(text)) {
-        Ok(documents) => Some(documents),
-        Err(finding) => {
-            builder.report.add(finding);
-            None
+    let mut indents = Indents::default();
+    let mut padded = Cow::Borrowed(text);
+    loop {
+        let mut builder = Builder::new(file, &indents);
+        let result = builder.documents(&mut Parser::new_from_str(&padded));
+        let (findings, failed_at) = (builder.findings, builder.failed_at);
+        match result {
+            Err(_) if failed_at.is_some_and(|place| indents.deepen(text, place)) => {
+                padded = Cow::Owned(indents.apply(text));
+            }
+            Err(finding) => {
+                report.add(finding);
+                return None;
+            }
+            Ok(documents) => {
+                findings.into_iter().for_each(|finding| report.add(finding));
+                return Some(documents);
+            }
         }
     }
 }
@@ -58,9 +71,13 @@ fn check_text(text: &str, file: FileId) -> Result<(), Diagnostic> {
 
 type Events<'input> = Parser<'input, StrInput<'input>>;
 
-struct Builder<'report> {
+struct Builder<'a> {
     file: FileId,
-    report: &'report mut Report,
+    indents: &'a Indents,
+    /// What is wrong beside the syntax.
+    findings: Vec<Diagnostic>,
+    /// Where the parser stopped for a line's indentation.
+    failed_at: Option<BadIndent>,
     /// Nodes by anchor, with the number of nodes that each expands to.
     anchors: BTreeMap<usize, (Node, usize)>,
     /// Nodes made so far.
@@ -69,7 +86,19 @@ struct Builder<'report> {
     last_key: Option<Span>,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    fn new(file: FileId, indents: &'a Indents) -> Self {
+        Self {
+            file,
+            indents,
+            findings: Vec::new(),
+            failed_at: None,
+            anchors: BTreeMap::new(),
+            nodes: 0,
+            last_key: None,
+        }
+    }
+
     fn documents(&mut self, events: &mut Events<'_>) -> Result<Vec<Node>, Diagnostic> {
         let mut documents = Vec::new();
         loop {
@@ -82,12 +111,15 @@ impl Builder<'_> {
     }
 
     fn next<'input>(
-        &self,
+        &mut self,
         events: &mut Events<'input>,
     ) -> Result<(Event<'input>, saphyr_parser::Span), Diagnostic> {
         match events.next_event() {
             Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => Err(self.syntax_error(&error)),
+            Some(Err(error)) => {
+                self.failed_at = BadIndent::of(&error);
+                Err(self.syntax_error(&error))
+            }
             None => Ok((Event::StreamEnd, saphyr_parser::Span::empty(Marker::new(0, 1, 0)))),
         }
     }
@@ -205,7 +237,7 @@ impl Builder<'_> {
             self.span(span),
             format!("a key must be text, but this is {}", node.kind()),
         );
-        self.report.add(match node.to_text() {
+        self.findings.push(match node.to_text() {
             Some(text) => finding.hint(format!("put it in quotes: \"{text}\"")),
             None => finding,
         });
@@ -213,7 +245,7 @@ impl Builder<'_> {
     }
 
     fn duplicate(&mut self, key: &str, first: Span, second: Span) {
-        self.report.add(
+        self.findings.push(
             Diagnostic::error(Code::Yaml, second, format!("the key `{key}` is defined twice"))
                 .related(first, "first defined here"),
         );
@@ -232,7 +264,7 @@ impl Builder<'_> {
                 }
             } else {
                 let message = format!("`<<` takes a mapping or a list of mappings, not {}", source.kind());
-                self.report.add(Diagnostic::error(Code::Yaml, key, message));
+                self.findings.push(Diagnostic::error(Code::Yaml, key, message));
             }
         }
     }
@@ -259,12 +291,23 @@ impl Builder<'_> {
     fn span(&self, span: saphyr_parser::Span) -> Span {
         let one_line = span.start.line() == span.end.line();
         let length = if one_line { span.end.col().saturating_sub(span.start.col()) } else { 1 };
-        place(self.file, &span.start, length)
+        self.place(&span.start, length)
+    }
+
+    fn place(&self, marker: &Marker, length: usize) -> Span {
+        let bounded = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let column = marker.col().saturating_sub(self.indents.of(marker.line()));
+        Span {
+            file: self.file,
+            line: bounded(marker.line()).max(1),
+            column: bounded(column + 1),
+            length: bounded(length),
+        }
     }
 
     fn syntax_error(&self, error: &ScanError) -> Diagnostic {
         let finding =
-            Diagnostic::error(Code::Yaml, place(self.file, error.marker(), 1), explain(error.info()));
+            Diagnostic::error(Code::Yaml, self.place(error.marker(), 1), explain(error.info()));
         let finding = match hint_for(error.info()) {
             Some(hint) => finding.hint(hint),
             None => finding,
@@ -275,16 +318,6 @@ impl Builder<'_> {
             }
             _ => finding,
         }
-    }
-}
-
-fn place(file: FileId, marker: &Marker, length: usize) -> Span {
-    let bounded = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    Span {
-        file,
-        line: bounded(marker.line()).max(1),
-        column: bounded(marker.col() + 1),
-        length: bounded(length),
     }
 }
 

@@ -26,13 +26,15 @@ const OBJECT: Object = Object {
     others: Others::Extensions,
 };
 
+const PAUSE: Rule = TEXT.form(Form::Pause);
+
 const UPDATE: Object = Object {
     name: "update",
     fields: &[
-        ("delay", DURATION),
+        ("delay", PAUSE),
         ("failure_action", TEXT),
         ("max_failure_ratio", Rule::new(Shape::Scalar(NUMBER_OR_TEXT)).cast(Cast::Float).form(Form::Number)),
-        ("monitor", DURATION),
+        ("monitor", PAUSE),
         ("order", Rule::new(Shape::Word(&["start-first", "stop-first"]))),
         ("parallelism", COUNT),
     ],

@@ -195,6 +195,8 @@ pub(crate) enum Form {
     Number,
     /// A span of time.
     Duration,
+    /// A span of time; none is the same as one of length zero.
+    Pause,
     /// A size in bytes, as text.
     Bytes,
     /// Permission bits, as octal text.
