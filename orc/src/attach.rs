@@ -11,7 +11,7 @@ use crate::failure::{Doing, Failure, Outcome};
 use crate::follow::{self, Aim};
 use crate::logs::{Lines, Query};
 use crate::output::log::{LogPrinter, LogStyle};
-use crate::output::progress::{Plain, Renderer};
+use crate::output::progress::Plain;
 use crate::output::Output;
 use crate::settle::Goal;
 use crate::watch::StackWatch;

@@ -1,13 +1,12 @@
 //! From a loaded project to a wish that the manager can be given: contents read and stored, ports looked at.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
 use api::limits::MAX_BLOB_BYTES;
 use api::node::Port;
 use cluster::view::{PortChoice, port_choice};
-use cluster::{FileDigests, PutStack, StackSpec, StopHow};
+use cluster::{FileDigests, PutStack, StackSpec};
 use compose_spec::{Loaded, Project};
 use sha2::{Digest, Sha256};
 
@@ -28,17 +27,7 @@ impl Wish {
         let digests = contents.digests(project)?;
         let spec = StackSpec::from_project(project, &digests)
             .map_err(|error| Failure::new(format!("cannot run stack `{}`", project.name)).because(&error))?;
-        let put = PutStack {
-            spec,
-            expected: None,
-            services: Vec::new(),
-            scale: BTreeMap::new(),
-            force_recreate: false,
-            no_recreate: false,
-            remove_orphans: false,
-            no_start: false,
-            how: StopHow::default(),
-        };
+        let put = PutStack::new(spec);
         Ok(Self { put, blobs: contents.blobs })
     }
 

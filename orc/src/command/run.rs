@@ -101,6 +101,7 @@ async fn prepare(
     let project = project::project(loaded)?;
     let there = |name: &str| watch.view().is_some_and(|view| view.services.contains_key(name));
     let mut wish = Wish::new(loaded, project)?;
+    wish.put.partial = true;
     let needed = |name: &String| *name != args.service && !args.no_deps;
     wish.put.services = project.services.keys().filter(|name| needed(name)).cloned().collect();
     if !there(&args.service) {

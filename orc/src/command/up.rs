@@ -182,6 +182,7 @@ fn wish(args: &Args, loaded: &Loaded) -> Outcome<Wish> {
         (false, false) => project.services.keys().cloned().collect(),
     };
     wish.put = PutStack {
+        partial: !args.services.is_empty(),
         services,
         scale: args.scale.iter().cloned().collect::<BTreeMap<_, _>>(),
         force_recreate: args.force_recreate,
