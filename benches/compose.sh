@@ -54,7 +54,7 @@ measure() { # measure NAME DIRECTORY COMMAND... : one round, appended to figures
 for n in "${@:-1 10 50}"; do
     for size in $n; do
         declare -A figures=()
-        stack "$work/orc$size/compose.yaml" "$size" orc/demo '["sleep"]'
+        stack "$work/orc$size/compose.yaml" "$size" orc/demo '["demo", "sleep"]'
         [ -z "${PEER:-}" ] || stack "$work/peer$size/compose.yaml" "$size" "$PEER_IMAGE" "$PEER_COMMAND"
         ORC_PROGRESS=plain "$orc" version >/dev/null
         for ((r = 0; r < runs; r++)); do
