@@ -8,6 +8,6 @@ mod outcome;
 mod wait;
 
 pub(crate) use http::Response;
-pub(crate) use machine::{Machine, Outside};
+pub(crate) use machine::Machine;
 pub(crate) use outcome::Outcome;
 pub(crate) use wait::{eventually, eventually_some};
