@@ -101,3 +101,27 @@ pub(crate) enum Command {
     /// Print versions
     Version(version::Args),
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_of_every_command_make_sense() {
+        Cli::command().debug_assert();
+        let check = |line: &str| {
+            let parsed = Cli::try_parse_from(line.split(' '));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+        };
+        check("orc -f a.yaml -f b.yaml -p shop --profile x config --profiles");
+        check("orc config --format json --no-interpolate web --env-file .env");
+        check("orc up -d --wait --scale web=3 --dry-run");
+        check("orc logs -f -n 10 -t --since 5m web");
+        check("orc exec -T -u 1000 -w / -e A=b web demo get -x http://store/");
+        check("orc run --rm -e A=b web demo -f -d");
+        check("orc image save -o x.tar a b");
+        check("orc kill -s TERM web");
+    }
+}

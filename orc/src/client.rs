@@ -1,5 +1,6 @@
 //! The way to the engine: each request is one function, each error says what was being done.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use api::control::control_client::ControlClient;
@@ -65,6 +66,7 @@ impl Client {
 
     /// Connects to the engine of these folders if it runs.
     pub(crate) async fn running(dirs: &Dirs) -> Outcome<Option<Self>> {
+        own_socket(&dirs.socket())?;
         match api::unix::connect(&dirs.socket()).await {
             Ok(channel) => Ok(Some(Self {
                 control: api::control_client(channel.clone()),
@@ -247,9 +249,22 @@ impl Client {
     }
 }
 
+/// Refuses a socket that belongs to neither this user nor root: whoever owns it decides who listens there.
+fn own_socket(socket: &Path) -> Outcome {
+    // A socket that is not there belongs to nobody.
+    let Ok(found) = std::fs::symlink_metadata(socket) else { return Ok(()) };
+    let user = rustix::process::geteuid().as_raw();
+    if found.uid() == user || found.uid() == 0 {
+        return Ok(());
+    }
+    let message = format!("the socket `{}` belongs to user {}, not to user {user}", socket.display(), found.uid());
+    Err(Failure::new(message).hint("it might only pretend to be an engine's; nothing was sent to it"))
+}
+
 /// The process that listens on a socket, as the kernel says; `None` when nobody does.
 pub(crate) fn listener_pid(socket: &Path) -> Outcome<Option<rustix::process::Pid>> {
     use std::io::ErrorKind;
+    own_socket(socket)?;
     let stream = match std::os::unix::net::UnixStream::connect(socket) {
         Ok(stream) => stream,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Ok(None),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 /// What kept a command from succeeding.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Something to tell; exit code 1.
+    /// Something to tell.
     Problem(Problem),
     /// All is said already, or said by somebody else (findings, a container's own words).
     Exit(u8),
@@ -19,6 +19,8 @@ pub(crate) struct Problem {
     /// From the nearest to the root.
     pub(crate) causes: Vec<String>,
     pub(crate) hint: Option<String>,
+    /// The exit code that comes with it.
+    pub(crate) code: u8,
 }
 
 /// What a command ends with.
@@ -27,7 +29,7 @@ pub(crate) type Outcome<T = ()> = Result<T, Failure>;
 impl Failure {
     /// A failure in one sentence, without a full stop.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self::Problem(Problem { message: message.into(), causes: Vec::new(), hint: None })
+        Self::Problem(Problem { message: message.into(), causes: Vec::new(), hint: None, code: 1 })
     }
 
     /// Adds an error and everything below it. A cause that only repeats what its parent said is left out.
@@ -53,10 +55,18 @@ impl Failure {
         self
     }
 
+    /// Ends the program with this code instead of 1.
+    pub(crate) fn code(mut self, code: u8) -> Self {
+        if let Self::Problem(problem) = &mut self {
+            problem.code = code;
+        }
+        self
+    }
+
     /// The exit code of the whole program.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Problem(_) => ExitCode::from(1),
+            Self::Problem(problem) => ExitCode::from(problem.code),
             Self::Exit(code) => ExitCode::from(*code),
         }
     }

@@ -29,11 +29,6 @@ impl StackWatch {
         self.view.as_ref()
     }
 
-    /// The version of the state up to which the view is true.
-    pub(crate) fn version(&self) -> u64 {
-        self.version
-    }
-
     /// Waits for the next change. Cancel safe.
     pub(crate) async fn changed(&mut self) -> Outcome {
         self.receive().await.map(|_| ())

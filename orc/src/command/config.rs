@@ -40,8 +40,9 @@ pub(crate) struct Args {
     #[arg(long, group = "what")]
     models: bool,
     /// Print the profile names, a line each
-    #[arg(long, group = "what")]
-    profiles: bool,
+    // Another name than the global flag's: clap would take one for the other.
+    #[arg(long = "profiles", group = "what")]
+    profile_names: bool,
     /// Print the variables that the file uses, and their defaults
     #[arg(long, group = "what")]
     variables: bool,
@@ -108,7 +109,7 @@ fn text(args: &Args, loaded: &Loaded) -> Outcome<String> {
     if args.environment {
         return Ok(lines(loaded.environment.iter().map(|(name, value)| format!("{name}={value}"))));
     }
-    if args.profiles {
+    if args.profile_names {
         return Ok(lines(loaded.profiles.iter().cloned()));
     }
     if let Some(document) = &loaded.document {

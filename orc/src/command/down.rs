@@ -67,7 +67,7 @@ struct Shown {
 impl Shown {
     fn new(before: Option<&StackView>, volumes: bool) -> Self {
         let mut things = BTreeMap::new();
-        for view in before {
+        if let Some(view) = before {
             for name in view.services.keys() {
                 things.insert(format!("0 {name}"), (name.clone(), String::new()));
             }

@@ -212,7 +212,8 @@ impl OneOff<'_> {
             };
             if let Some(exit) = task.task.finished() {
                 return match &exit.error {
-                    Some(error) => Err(Failure::new(error.clone())),
+                    // 127 and 126, as a shell has it for what is not there or cannot be executed.
+                    Some(error) => Err(Failure::new(error.clone()).code(u8::try_from(exit.code).unwrap_or(1))),
                     None => Ok(exit.code),
                 };
             }

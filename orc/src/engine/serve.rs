@@ -5,13 +5,17 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use cluster::NodeId;
+use manager::ManagerConfig;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use super::dirs::Dirs;
 use super::lock::{Lock, holder, private_dir};
 use super::{identity, privileges};
 use crate::failure::{Doing, Failure, Outcome};
+use crate::limits;
 
 /// Threads that share the engine's work. Two keep one slow disk from stopping everything; more would only
 /// cost memory.
@@ -46,22 +50,51 @@ fn only_engine(dirs: &Dirs) -> Outcome<Lock> {
 }
 
 async fn serve(dirs: &Dirs, ready: impl FnOnce()) -> Outcome {
-    let engine_id = identity::engine_id(&dirs.data)?;
     let mut terminate = signal(SignalKind::terminate()).doing(|| "cannot listen for SIGTERM".to_owned())?;
     let mut interrupt = signal(SignalKind::interrupt()).doing(|| "cannot listen for Ctrl-C".to_owned())?;
-    let _ = engine_id;
-    let router = api::Router::new();
-    let socket = dirs.socket();
-    let listener = listen(&socket)?;
-    ready();
-    let ended = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+    let engine_id = identity::engine_id(&dirs.data)?;
+    // The id has eight hexadecimal digits; a node is never 0.
+    let node = NodeId(u64::from_str_radix(&engine_id, 16).unwrap_or_default().max(1));
+    let config = ManagerConfig {
+        data_dir: dirs.data.join("manager"),
+        engine_id: engine_id.clone(),
+        node,
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        build_id: identity::build_id(),
     };
-    let served = api::unix::serve(listener, router, ended).await;
-    served.doing(|| "the engine cannot answer any more".to_owned())
+    let manager = manager::start(config).await.doing(|| "cannot start the manager".to_owned())?;
+    let router = api::Router::new().with(manager.control_service()).with(manager.dispatch_service());
+    let listener = listen(&dirs.socket())?;
+    ready();
+
+    let (stop, stopped) = watch::channel(false);
+    let mut asked = stopped.clone();
+    let serving = tokio::spawn(api::unix::serve(listener, router, async move {
+        // An engine that has ended sends nothing any more, which is as good.
+        let _ = asked.wait_for(|stop| *stop).await;
+    }));
+    let result = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        () = idle_for_long(manager.idle()) => Ok(()),
+        ended = manager.ended() => ended.doing(|| "the manager failed".to_owned()),
+    };
+    let _ = stop.send(true);
+    // Most open requests only wait for news, and there will be none.
+    let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;
+    manager.shutdown().await;
+    result
+}
+
+/// Done once there has been nothing to look after for long.
+async fn idle_for_long(mut idle: manager::Idle) {
+    loop {
+        idle.becomes(true).await;
+        tokio::select! {
+            () = tokio::time::sleep(limits::ENGINE_IDLE) => return,
+            () = idle.becomes(false) => {}
+        }
+    }
 }
 
 /// Listens where clients look. What is left of a dead engine's socket is replaced: the lock says it is dead.
