@@ -109,15 +109,6 @@ impl Cgroup {
         Ok(())
     }
 
-    pub(crate) fn is_empty(&self) -> io::Result<bool> {
-        for folder in self.existing() {
-            if !processes(folder)?.is_empty() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
     /// Kills what is left and removes all folders. One that does not exist is fine.
     pub(crate) fn remove(&self) -> io::Result<()> {
         let deadline = Instant::now() + limits::CGROUP_EMPTY_TIMEOUT;

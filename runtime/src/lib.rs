@@ -16,6 +16,7 @@ pub mod image;
 pub mod snapshot;
 pub mod volume;
 
+mod asyncfd;
 mod bundle;
 mod cgroup;
 mod config;

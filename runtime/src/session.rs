@@ -10,6 +10,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 
+use crate::asyncfd;
 use crate::config::TtySize;
 use crate::error::{Error, Result};
 use crate::protocol::{self, Reply};
@@ -23,7 +24,7 @@ pub struct FdStream(AsyncFd<OwnedFd>);
 impl FdStream {
     pub(crate) fn new(fd: OwnedFd) -> io::Result<FdStream> {
         rustix::io::ioctl_fionbio(&fd, true)?;
-        Ok(FdStream(AsyncFd::new(fd)?))
+        Ok(FdStream(asyncfd::register(fd)?))
     }
 }
 

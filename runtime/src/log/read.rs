@@ -10,6 +10,7 @@ use rustix::fs::inotify;
 use tokio::io::unix::AsyncFd;
 
 use super::{files, parse};
+use crate::asyncfd;
 use crate::error::{Error, Result};
 use crate::status::{LogLine, LogQuery};
 
@@ -146,7 +147,7 @@ fn watch(folder: &Path) -> io::Result<AsyncFd<std::os::fd::OwnedFd>> {
     use inotify::{CreateFlags, WatchFlags};
     let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
     inotify::add_watch(&fd, folder, WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::DELETE_SELF)?;
-    AsyncFd::new(fd)
+    asyncfd::register(fd)
 }
 
 /// `None` if the writer has removed it meanwhile: then there is a newer one.

@@ -4,10 +4,10 @@ use std::os::fd::OwnedFd;
 use std::process::Child;
 use std::sync::Arc;
 
-use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
 use super::{Inner, blocking};
+use crate::asyncfd;
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result, chain};
 use crate::folders::{self, Folders};
@@ -30,7 +30,7 @@ impl Entry {
 /// Waits in the background for the end of a shim and then publishes how its container ended. `child` is there
 /// if this engine started the shim and has to collect it.
 pub(super) fn watch(inner: Arc<Inner>, entry: Arc<Entry>, shim: OwnedFd, child: Option<Child>) -> Result<()> {
-    let shim = AsyncFd::new(shim).map_err(Error::system("cannot watch a shim"))?;
+    let shim = asyncfd::register(shim).map_err(Error::system("cannot watch a shim"))?;
     tokio::spawn(async move {
         // An error here would mean that the handle is no handle; the state on disk is looked at in any case.
         let _ = shim.readable().await;

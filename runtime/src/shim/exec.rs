@@ -2,7 +2,6 @@
 //! cgroup and its confinement. libcontainer's leaves out the user namespace, seccomp and limits.
 #![allow(unsafe_code)] // fork and clone: the shim has one thread, so the child may do anything.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -156,9 +155,4 @@ pub(super) fn give_away(stdio: &Stdio, process: &Process) {
             let _ = fchown(stream, Some(Uid::from_raw(user.uid)), Some(Gid::from_raw(user.gid)));
         }
     }
-}
-
-/// Opens the null device for a command without input.
-pub(super) fn null() -> io::Result<OwnedFd> {
-    Ok(File::open("/dev/null")?.into())
 }

@@ -20,6 +20,7 @@ pub(super) fn first_process(bundle: &Bundle, root: &OwnedFd) -> Result<Process, 
     let args = spec::args(config);
     let env = environment(config, &[], &user, config.tty);
     check_size(&args, &env)?;
+    check_sysctls(config)?;
     let oom = config.resources.oom_score_adj.unwrap_or(limits::DEFAULT_OOM_SCORE_ADJ);
     Ok(Process {
         cwd: config.working_dir.clone().unwrap_or_else(|| "/".to_owned()),
@@ -100,6 +101,15 @@ fn environment(
         }
     }
     all
+}
+
+/// libcontainer's own words for this name neither the setting nor what is wrong with it.
+fn check_sysctls(config: &ContainerConfig) -> Result<(), Failure> {
+    let path = |name: &str| std::path::Path::new("/proc/sys").join(name.replace('.', "/"));
+    match config.sysctls.keys().find(|name| !path(name).exists()) {
+        Some(name) => Err(Failure::new(format!("sysctl `{name}` does not exist on this machine"))),
+        None => Ok(()),
+    }
 }
 
 fn check_size(args: &[String], env: &[(String, String)]) -> Result<(), Failure> {

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use super::attach::{Attachment, Outlet};
 use super::connection::{Connection, Read};
-use super::{ShimEnds, exec};
+use super::ShimEnds;
 use crate::bundle::{Bundle, Failure};
 use crate::cgroup::Cgroup;
 use crate::confine::Process;

@@ -24,7 +24,8 @@ pub(super) struct Exec {
     /// `None` when everything was read from it.
     pub(super) report: Option<OwnedFd>,
     text: Vec<u8>,
-    helper: u32,
+    /// `None` after it was collected: its number may then be given to another.
+    helper: Option<u32>,
     /// `None` until the helper has told.
     pid: Option<u32>,
     group: Cgroup,
@@ -110,7 +111,7 @@ impl Running {
             failed("cannot start a process in the container", error)
         })?;
         let deadline = config.timeout_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
-        let (report, helper) = (Some(spawned.report), spawned.helper);
+        let (report, helper) = (Some(spawned.report), Some(spawned.helper));
         self.execs.push(Exec { id, connection, report, text: Vec::new(), helper, pid: None, group, deadline });
         Ok(())
     }
@@ -141,7 +142,8 @@ impl Running {
 
     /// A child of this process has ended; false if it belongs to no exec.
     pub(super) fn exec_ended(&mut self, pid: u32, code: i32) -> bool {
-        if self.execs.iter().any(|exec| exec.helper == pid && exec.pid != Some(pid)) {
+        if let Some(exec) = self.execs.iter_mut().find(|exec| exec.helper == Some(pid)) {
+            exec.helper = None;
             return true;
         }
         let Some(exec) = self.execs.iter().find(|exec| exec.pid == Some(pid)) else {

@@ -1,0 +1,84 @@
+//! Terminals and attaching, for the first process and for commands.
+
+use runtime::{ExecConfig, FdStream, TtySize};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::support::{Machine, config, start};
+
+/// Reads until `words` have come.
+async fn read_until(stream: &mut FdStream, words: &str) -> String {
+    let mut text = Vec::new();
+    while !String::from_utf8_lossy(&text).contains(words) {
+        let count = stream.read_buf(&mut text).await.unwrap();
+        assert!(count > 0, "`{words}` never came, only {}", String::from_utf8_lossy(&text));
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+#[tokio::test]
+async fn a_command_can_have_a_terminal_of_the_containers_own() {
+    let Some(machine) = Machine::new() else { return };
+    let runtime = machine.runtime().await;
+    let mut container = config(&runtime, "c", &["stubborn"]).await;
+    container.user = Some("nobody".into());
+    start(&runtime, container).await;
+    let args = ["demo", "tty"].map(str::to_owned).into();
+    let exec = ExecConfig { args, tty: Some(TtySize { rows: 30, cols: 100 }), stdin: true, ..Default::default() };
+    let mut session = runtime.exec("c", exec).await.unwrap();
+    assert!(session.stderr.is_none());
+    read_until(&mut session.stdout, "/dev/pts/0 Ok((30, 100))").await;
+    session.resize(TtySize { rows: 5, cols: 6 }).unwrap();
+    let mut stdin = session.stdin.take().unwrap();
+    stdin.write_all(b"hello\n").await.unwrap();
+    read_until(&mut session.stdout, "Ok((5, 6))").await;
+    stdin.write_all(b"quit\n").await.unwrap();
+    let mut rest = String::new();
+    session.stdout.read_to_string(&mut rest).await.unwrap();
+    assert_eq!(session.wait().await.unwrap(), 5);
+    runtime.remove("c").await.unwrap();
+    machine.assert_clean();
+}
+
+#[tokio::test]
+async fn the_first_process_can_have_a_terminal() {
+    let Some(machine) = Machine::new() else { return };
+    let runtime = machine.runtime().await;
+    let mut container = config(&runtime, "c", &["tty"]).await;
+    container.tty = true;
+    start(&runtime, container).await;
+    let mut attached = runtime.attach("c", true).await.unwrap();
+    runtime.resize("c", TtySize { rows: 11, cols: 22 }).await.unwrap();
+    let mut stdin = attached.stdin.take().unwrap();
+    stdin.write_all(b"hello\n").await.unwrap();
+    read_until(&mut attached.stdout, "got hello\r\n").await;
+    read_until(&mut attached.stdout, "Ok((11, 22))").await;
+    stdin.write_all(b"quit\n").await.unwrap();
+    assert_eq!(runtime.wait("c").await.unwrap().code, 5);
+    assert!(crate::support::output(&runtime, "c").await.contains("got hello"));
+    runtime.remove("c").await.unwrap();
+    machine.assert_clean();
+}
+
+#[tokio::test]
+async fn attached_input_reaches_the_program_and_its_end_too() {
+    let Some(machine) = Machine::new() else { return };
+    let runtime = machine.runtime().await;
+    let mut container = config(&runtime, "c", &["stdin"]).await;
+    container.stdin_open = true;
+    start(&runtime, container).await;
+    let mut attached = runtime.attach("c", true).await.unwrap();
+    let mut stdin = attached.stdin.take().unwrap();
+    stdin.write_all(&[b'y'; 300_000]).await.unwrap();
+    drop(stdin);
+    let mut text = String::new();
+    attached.stdout.read_to_string(&mut text).await.unwrap();
+    assert!(text.starts_with("300000 bytes: yyy"), "{}", &text[..text.len().min(40)]);
+    assert_eq!(runtime.wait("c").await.unwrap().code, 0);
+    runtime.remove("c").await.unwrap();
+
+    start(&runtime, config(&runtime, "c", &["stubborn"]).await).await;
+    let error = runtime.attach("c", true).await.err().unwrap().to_string();
+    assert!(error.contains("standard input is not open"), "{error}");
+    runtime.remove("c").await.unwrap();
+    machine.assert_clean();
+}
