@@ -5,5 +5,17 @@
 //!
 //! Invariant: what was acknowledged is on disk and part of the state.
 
+mod blobs;
+mod control;
 pub mod core;
+mod disk;
+mod dispatch;
+mod hub;
 mod limits;
+mod manager;
+mod run;
+
+pub use control::ControlService;
+pub use disk::DiskError;
+pub use dispatch::DispatchService;
+pub use manager::{Idle, Manager, ManagerConfig, ManagerError, start};

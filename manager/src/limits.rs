@@ -13,8 +13,6 @@ pub(crate) const NODE_DOWN_AFTER_MS: u64 = 15_000;
 /// Milliseconds until decisions are taken anew when the state took none of the last ones: something is
 /// wrong then, and it must not become a busy loop.
 pub(crate) const DECIDE_AGAIN_AFTER_MS: u64 = 1_000;
-/// Milliseconds between two ticks of a group of several managers.
-pub(crate) const TICK_MS: u64 = 100;
 /// Ticks without a word from the leader before a manager stands for election (to twice that).
 pub(crate) const ELECTION_TICKS: usize = 10;
 /// Ticks between two heartbeats of the leader.

@@ -22,7 +22,7 @@ pub struct SessionId(pub u64);
 /// Something happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
-    /// `TICK_MS` went by. Only a group of several needs it ([`super::ManagerCore::wants_ticks`]).
+    /// A tenth of a second went by. Only a group of several needs it ([`super::ManagerCore::wants_ticks`]).
     Tick,
     /// Another manager says something.
     Peer(PeerMessage),

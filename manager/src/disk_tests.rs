@@ -1,0 +1,1 @@
+//! Truncated and flipped files.
