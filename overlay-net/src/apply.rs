@@ -75,14 +75,26 @@ impl Host {
             sysctl::write_if_known(&setting, value)?;
         }
         let mut requests = Requests::default();
-        for (address, _) in gateways(&spec) {
-            requests.address(link.index, address, true);
-        }
-        requests.up(link.index);
+        raise_bridge(&mut requests, link.index, &spec);
         requests.alias(link.index, alias);
         self.links.apply(requests)?;
         self.observed.links.insert(name.to_owned(), link);
         Ok(())
+    }
+
+    /// Puts back addresses and neighbours that somebody may have flushed.
+    pub(crate) fn refresh_bridges(&mut self) -> Result<()> {
+        let mut requests = Requests::default();
+        for spec in self.wanted.networks.values() {
+            let Some(bridge) = self.observed.bridge(&spec.id).map(|link| link.index) else { continue };
+            raise_bridge(&mut requests, bridge, spec);
+            for (_, endpoint) in plan::endpoints_of(&self.wanted, &spec.id) {
+                for ip in addresses(endpoint) {
+                    requests.neighbour(bridge, ip, plan::endpoint_mac(endpoint));
+                }
+            }
+        }
+        self.links.apply(requests)
     }
 
     fn add_port(&mut self, name: &str, network: &str, netns: &str, interface: &str) -> Result<()> {
@@ -222,6 +234,13 @@ fn configure_interface(links: &mut Links, interface: &Interface) -> Result<()> {
         requests.route(everywhere, Some(*gateway), index, table);
     }
     links.apply(requests)
+}
+
+fn raise_bridge(requests: &mut Requests, bridge: u32, spec: &NetworkSpec) {
+    for (address, _) in gateways(spec) {
+        requests.address(bridge, address, true);
+    }
+    requests.up(bridge);
 }
 
 fn addresses(endpoint: &EndpointSpec) -> impl Iterator<Item = IpAddr> {

@@ -266,24 +266,24 @@ impl Host {
         Inventory { networks: self.observed.networks(), netns: self.namespaces.list() }
     }
 
-    /// Looks at the kernel afresh and repairs what differs from what is wanted.
-    pub(crate) fn resync(&mut self) -> Result<()> {
+    /// Looks at the kernel afresh and repairs what differs from what is wanted. `damaged` says that something in
+    /// our tables was removed, which their presence alone does not tell.
+    pub(crate) fn resync(&mut self, damaged: bool) -> Result<()> {
         self.look_again()?;
         if self.wanted.networks.is_empty() {
             return Ok(());
         }
         self.prepare_machine(self.wanted.networks.values().any(|spec| spec.v6.is_some()))?;
         let ops = plan::plan(&self.names, &self.wanted, &self.observed);
-        if !ops.is_empty() {
-            for op in &ops {
-                tracing::warn!("repairing the network: {op}");
-            }
-            self.run(&ops)?;
-            let entries = self.all_entries()?;
-            self.tables.update(entries)?;
+        for op in &ops {
+            tracing::warn!("repairing the network: {op}");
         }
-        if self.tables.is_installed() && !self.tables.are_intact()? {
-            tracing::warn!("the packet filter was flushed by somebody else, putting it back");
+        self.run(&ops)?;
+        self.refresh_bridges()?;
+        let entries = self.all_entries()?;
+        self.tables.update(entries)?;
+        if self.tables.is_installed() && (damaged || !self.tables.are_intact()?) {
+            tracing::warn!("the packet filter was changed by somebody else, putting it back");
             self.tables.install()?;
         }
         self.tables.pass_foreign_chains()

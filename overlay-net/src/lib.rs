@@ -24,6 +24,7 @@ mod sysctl;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod worker;
 
 pub use error::{Error, Result};

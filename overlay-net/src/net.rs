@@ -11,6 +11,7 @@ use crate::host::Host;
 use crate::spec::{
     Balance, Conflict, EndpointSpec, Inventory, NetConfig, NetworkSpec, PortOwner, Protocol, View, Zone,
 };
+use crate::watch::Watch;
 use crate::worker::Worker;
 use crate::{Result, owner};
 
@@ -20,6 +21,7 @@ use crate::{Result, owner};
 pub struct Net {
     worker: Worker,
     dns: Arc<Dns>,
+    _watch: Arc<Watch>,
 }
 
 impl Net {
@@ -30,7 +32,9 @@ impl Net {
         let runtime = Handle::current();
         let dns = Arc::new(Dns::new(runtime.clone()));
         let worker = Worker::start(move || Host::open(&config, runtime)).await?;
-        Ok(Net { worker, dns })
+        let sources = worker.run(|host| host.tables.watch()).await?;
+        let watch = Watch::start(sources, worker.clone())?;
+        Ok(Net { worker, dns, _watch: Arc::new(watch) })
     }
 
     /// Makes a network namespace that lives until [`Net::remove_netns`], with `lo` up; gives the path it is
@@ -113,7 +117,7 @@ impl Net {
     /// Compares the kernel's state with what is wanted and repairs the difference. It happens by itself when the
     /// kernel reports a foreign change; this is for a caller who wants to be sure.
     pub async fn resync(&self) -> Result<()> {
-        self.worker.run(Host::resync).await
+        self.worker.run(|host| host.resync(false)).await
     }
 
     /// Removes everything that carries this engine's id: namespaces, interfaces, tables, rules in foreign chains;

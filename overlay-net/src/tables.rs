@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::netlink::{self, Socket};
 use crate::nft::table::{V4, V6, balance_chain, skeleton};
 use crate::nft::{Element, Family, Names, Transaction, foreign};
+use crate::watch::Sources;
 use crate::{Error, Result};
 
 /// A chain that must exist before an element may lead to it: the `*_be*` map and the number of slots.
@@ -62,6 +63,12 @@ impl Tables {
             tables.presence = Presence::Inherited;
         }
         Ok(tables)
+    }
+
+    /// Listens to changes that others make.
+    pub(crate) fn watch(&self) -> Result<Sources> {
+        let own = self.socket.port().map_err(|source| Error::system("name the nftables socket", source))?;
+        Sources::open(&self.names, own)
     }
 
     /// Whether nothing of ours is in the kernel's packet filter.

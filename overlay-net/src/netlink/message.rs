@@ -96,6 +96,8 @@ impl Message {
 pub(crate) struct Received<'a> {
     pub(crate) kind: u16,
     pub(crate) seq: u32,
+    /// The socket (its netlink port) of whoever caused a reported change.
+    pub(crate) sender: u32,
     /// Everything after the header.
     pub(crate) payload: &'a [u8],
 }
@@ -107,8 +109,12 @@ pub(crate) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Received<'_>> {
         if len < HEADER || len > bytes.len() {
             return None;
         }
-        let message =
-            Received { kind: u16_at(bytes, 4)?, seq: u32_at(bytes, 8)?, payload: &bytes[HEADER..len] };
+        let message = Received {
+            kind: u16_at(bytes, 4)?,
+            seq: u32_at(bytes, 8)?,
+            sender: u32_at(bytes, 12)?,
+            payload: &bytes[HEADER..len],
+        };
         bytes = bytes.get(align(len)..).unwrap_or(&[]);
         Some(message)
     })

@@ -1,7 +1,7 @@
 //! A blocking netlink socket. It belongs to the network namespace of the thread that opened it, for ever.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::net::netlink::{self, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
@@ -62,6 +62,11 @@ impl Socket {
     pub(crate) fn enlarge_send_buffer(&self) -> io::Result<()> {
         sockopt::set_socket_send_buffer_size_force(&self.fd, SEND_BUFFER)?;
         Ok(())
+    }
+
+    /// The number by which the kernel names this socket.
+    pub(crate) fn port(&self) -> io::Result<u32> {
+        Ok(SocketAddrNetlink::try_from(rustix::net::getsockname(&self.fd)?)?.pid())
     }
 
     /// Carries out requests one after the other in one system call. All are attempted; gives the index of the
@@ -179,6 +184,12 @@ impl Socket {
                 Ok((len, _)) => return Ok(len.min(BUFFER)),
             }
         }
+    }
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
     }
 }
 

@@ -11,7 +11,10 @@ use crate::netlink::{DUMP, Message, REQUEST, Socket, attrs};
 
 use super::rule::{Field, Rule, Statement};
 use super::table::Names;
-use super::transaction::{GET_CHAIN, GET_RULE, GET_TABLE, Transaction, comment_bytes};
+use super::transaction::{
+    DEL_CHAIN, DEL_ELEMENTS, DEL_RULE, DEL_SET, DEL_TABLE, GET_CHAIN, GET_RULE, GET_TABLE, NEW_CHAIN,
+    Transaction, comment_bytes,
+};
 
 const FORWARD_HOOK: u32 = 2;
 const POLICY_DROP: u32 = 0;
@@ -50,7 +53,33 @@ fn parse_chain(payload: &[u8]) -> Option<ForeignChain> {
     })
 }
 
-/// The names of this engine's tables that exist; `None` in the place of one that does not.
+/// What a reported change means for us.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Damage {
+    #[default]
+    None,
+    /// Something may be missing; worth a look.
+    Perhaps,
+    /// Something of our tables is gone.
+    Content,
+}
+
+/// Judges one report of `NFNLGRP_NFTABLES` about a change that somebody else made.
+pub(crate) fn damage(kind: u16, payload: &[u8], names: &Names) -> Damage {
+    let content = attrs(payload.get(4..).unwrap_or(&[]));
+    // The table's name is the first attribute of all these messages.
+    let ours = content.text(1) == Some(&names.table());
+    let our_rule = kind == DEL_RULE && content.get(7) == Some(&comment_bytes(&names.table()));
+    match kind {
+        DEL_TABLE | DEL_CHAIN | DEL_RULE | DEL_SET | DEL_ELEMENTS if ours => Damage::Content,
+        // A chain of others may drop from now on; a rule of ours in it may be gone.
+        NEW_CHAIN => Damage::Perhaps,
+        _ if our_rule => Damage::Perhaps,
+        _ => Damage::None,
+    }
+}
+
+/// How many of this engine's tables exist.
 pub(crate) fn own_tables(socket: &mut Socket, names: &Names) -> io::Result<usize> {
     let mut count = 0;
     let own = names.table();

@@ -13,17 +13,19 @@ use super::table::{Chain, Gives, Set, Table};
 const SUBSYSTEM: u16 = 10;
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
-pub(super) const NEW_TABLE: u16 = SUBSYSTEM << 8;
+const NEW_TABLE: u16 = SUBSYSTEM << 8;
 pub(super) const GET_TABLE: u16 = SUBSYSTEM << 8 | 1;
 pub(super) const DEL_TABLE: u16 = SUBSYSTEM << 8 | 2;
 pub(super) const NEW_CHAIN: u16 = SUBSYSTEM << 8 | 3;
 pub(super) const GET_CHAIN: u16 = SUBSYSTEM << 8 | 4;
-pub(super) const NEW_RULE: u16 = SUBSYSTEM << 8 | 6;
+pub(super) const DEL_CHAIN: u16 = SUBSYSTEM << 8 | 5;
+const NEW_RULE: u16 = SUBSYSTEM << 8 | 6;
 pub(super) const GET_RULE: u16 = SUBSYSTEM << 8 | 7;
-const DEL_RULE: u16 = SUBSYSTEM << 8 | 8;
+pub(super) const DEL_RULE: u16 = SUBSYSTEM << 8 | 8;
 const NEW_SET: u16 = SUBSYSTEM << 8 | 9;
+pub(super) const DEL_SET: u16 = SUBSYSTEM << 8 | 11;
 const NEW_ELEMENTS: u16 = SUBSYSTEM << 8 | 12;
-const DEL_ELEMENTS: u16 = SUBSYSTEM << 8 | 14;
+pub(super) const DEL_ELEMENTS: u16 = SUBSYSTEM << 8 | 14;
 
 /// `NFT_SET_MAP`.
 const SET_MAP: u32 = 8;

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use tokio::io::AsyncWriteExt;
 
-use super::machine::{HOST, HOST_IP, LAN, Machine, hear, hear_udp, on_a_machine};
+use super::machine::{HOST, HOST_IP, LAN, Machine, hear, hear_udp, network, on_a_machine};
 use crate::Protocol::{Tcp, Udp};
-use crate::sysctl;
+use crate::{Balance, Vip, sysctl};
 
 const BACKENDS4: [&str; 3] = ["10.1.0.10", "10.1.0.11", "10.1.0.12"];
 const BACKENDS6: [&str; 3] = ["fd10:1::10", "fd10:1::11", "fd10:1::12"];
@@ -148,28 +148,31 @@ fn a_port_that_another_program_has_is_reported_with_the_program() {
     });
 }
 
-/// Not a limit, a measurement: `cargo test -p overlay-net update_cost -- --nocapture`.
+/// Not a limit, a measurement of what the worker does: `cargo test -p overlay-net update_cost -- --nocapture`.
 #[test]
 fn update_cost() {
     on_a_machine(async |machine| {
-        three_replicas(machine).await;
-        let mut balance = machine.balance();
+        let mut host = machine.host();
+        host.ensure_network(network(1)).unwrap();
+        let mut balance = Balance::default();
         for number in 0..200 {
             let ip = IpAddr::V4(Ipv4Addr::new(10, 1, 0, 21 + number));
             let backends = BACKENDS4.iter().map(|ip| ip.parse().unwrap()).collect();
-            balance.vips.insert(ip, crate::Vip { network: "net1".into(), backends });
+            balance.vips.insert(ip, Vip { network: "net1".into(), backends });
         }
-        machine.net.set_balance(&balance).await.unwrap();
+        host.set_balance(balance.clone()).unwrap();
         let mut times = Vec::new();
         for round in 0..101 {
             let vip = balance.vips.values_mut().next().unwrap();
             vip.backends = BACKENDS4[..2 + round % 2].iter().map(|ip| ip.parse().unwrap()).collect();
+            let wanted = balance.clone();
             let start = Instant::now();
-            machine.net.set_balance(&balance).await.unwrap();
+            host.set_balance(wanted).unwrap();
             times.push(start.elapsed());
         }
         times.sort();
-        eprintln!("one backend of 200 VIPs: p50 {:?}, p99 {:?}", times[50], times[99]);
-        assert!(times[50].as_millis() < 1_000, "an update is a matter of microseconds, not of seconds");
+        let (best, p50, p99) = (times[0], times[50], times[99]);
+        eprintln!("one backend of 200 VIPs: best {best:?}, p50 {p50:?}, p99 {p99:?}");
+        assert!(best.as_millis() < 100, "an update is a matter of microseconds");
     });
 }

@@ -4,7 +4,6 @@
 //! an ordinary task of the test's own runtime.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,8 +12,10 @@ use std::time::Duration;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
+use crate::host::Host;
 use crate::link::{Links, Peer, Requests};
 use crate::netns::{self, Namespaces};
 use crate::{
@@ -39,7 +40,6 @@ pub(super) struct Machine {
     pub(super) namespaces: Namespaces,
     run_dir: PathBuf,
     balance: RefCell<Balance>,
-    endpoints: RefCell<BTreeMap<String, Vec<EndpointSpec>>>,
 }
 
 /// Runs a test on a machine of its own.
@@ -106,7 +106,6 @@ impl Machine {
             namespaces,
             run_dir,
             balance: RefCell::default(),
-            endpoints: RefCell::default(),
         }
     }
 
@@ -118,6 +117,12 @@ impl Machine {
     /// The engine dies and another one starts.
     pub(super) async fn reopen(&self) -> Net {
         Net::open(NetConfig { run_dir: self.run_dir.clone(), engine_id: ENGINE.into() }).await.unwrap()
+    }
+
+    /// What works for the engine, without its thread.
+    pub(super) fn host(&self) -> Host {
+        let config = NetConfig { run_dir: self.run_dir.clone(), engine_id: ENGINE.into() };
+        Host::open(&config, Handle::current()).unwrap()
     }
 
     /// Makes the network 10.<number>.0.0/24, fd10:<number>::/64.
@@ -134,12 +139,7 @@ impl Machine {
         let endpoints: Vec<_> =
             networks.iter().enumerate().map(|(index, number)| endpoint(*number, index, last)).collect();
         self.net.attach(name, &endpoints).await.unwrap();
-        self.endpoints.borrow_mut().insert(name.into(), endpoints);
         self.serve(name, name, 80);
-    }
-
-    pub(super) fn endpoints(&self, name: &str) -> Vec<EndpointSpec> {
-        self.endpoints.borrow()[name].clone()
     }
 
     /// Serves on TCP and UDP at all addresses of a place.
