@@ -296,3 +296,6 @@ fn set_mode(path: &Path, mode: u32) -> Result<()> {
     fs::set_permissions(path, Permissions::from_mode(mode))
         .map_err(Error::file("cannot set the mode of", path))
 }
+
+#[cfg(test)]
+mod tests;

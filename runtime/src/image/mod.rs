@@ -21,6 +21,8 @@ mod pull;
 mod reference;
 mod registry;
 mod store;
+#[cfg(test)]
+mod tests;
 mod unpack;
 
 use std::path::PathBuf;

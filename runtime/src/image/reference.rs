@@ -238,7 +238,7 @@ mod tests {
         check("", "empty");
         check("Nginx", "lower case");
         check("a//b", "joined by");
-        check("../etc", "joined by");
+        check("../etc", "not a host name");
         check("a/..", "joined by");
         check("-a", "joined by");
         check("a-", "joined by");

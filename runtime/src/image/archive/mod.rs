@@ -4,8 +4,6 @@
 
 mod load;
 mod save;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 

@@ -91,12 +91,7 @@ impl<'a> Registry<'a> {
             let result = self.stream(blob, receiving).await;
             let failure = match result {
                 Ok(Ok(())) if receiving.bytes() == blob.size => break,
-                Ok(Ok(())) => Failure::passing(format!(
-                    "{} ended after {} of {} bytes",
-                    blob.digest,
-                    receiving.bytes(),
-                    blob.size
-                )),
+                Ok(Ok(())) => Failure::passing("the answer ended too early"),
                 Ok(Err(failure)) if receiving.bytes() == blob.size => {
                     // The library checks the digest as well; ours speaks for both.
                     tracing::debug!(reason = failure.reason, "blob complete with a complaint");
@@ -109,7 +104,10 @@ impl<'a> Registry<'a> {
                 attempts.progressed();
             }
             let failure = if failure.unauthorized { self.renew(failure).await } else { failure };
-            attempts.wait(failure, self.progress).await.map_err(|f| failed(self.reference, &f.reason))?;
+            attempts.wait(failure, self.progress).await.map_err(|f| {
+                let place = format!("{} of {} bytes of {}", receiving.bytes(), blob.size, blob.digest);
+                failed(self.reference, &format!("{} (after {place})", f.reason))
+            })?;
         }
         Ok(())
     }
@@ -140,9 +138,7 @@ impl<'a> Registry<'a> {
             };
             if receiving.bytes() + chunk.len() as u64 > blob.size {
                 receiving.restart()?;
-                let reason =
-                    format!("{} is larger than the {} bytes its manifest says", blob.digest, blob.size);
-                return Ok(Err(Failure::lasting(reason)));
+                return Ok(Err(Failure::lasting("the blob is larger than its manifest says")));
             }
             receiving.append(&chunk)?;
             let (layer, done) = (blob.digest.clone(), receiving.bytes());

@@ -31,6 +31,25 @@ pub(super) fn records(mut data: &[u8]) -> Result<Vec<Record<'_>>, &'static str> 
     Ok(records)
 }
 
+/// A decimal number.
+pub(super) fn number(text: &[u8]) -> Result<u64, &'static str> {
+    let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let text = std::str::from_utf8(text).ok().filter(|_| digits);
+    text.and_then(|text| text.parse().ok()).ok_or("a number that is none")
+}
+
+/// Seconds with an optional fraction, as `1700000000.123`; before 1970 only whole seconds count.
+pub(super) fn time(text: &[u8]) -> Option<(i64, u32)> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let seconds: i64 = whole.parse().ok()?;
+    if !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let nanos = format!("{fraction:0<9}")[..9].parse().ok()?;
+    Some((seconds, if seconds < 0 { 0 } else { nanos }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,7 +63,7 @@ mod tests {
     fn records_are_taken_by_length() {
         check(b"", Ok(&[]));
         check(b"9 path=a\n", Ok(&[(b"path", b"a")]));
-        check(b"9 path=a\n10 size=12\n\0\0\0", Ok(&[(b"path", b"a"), (b"size", b"12")]));
+        check(b"9 path=a\n11 size=12\n\0\0\0", Ok(&[(b"path", b"a"), (b"size", b"12")]));
         check(b"8 a=b=c\n", Ok(&[(b"a", b"b=c")]));
         check(b"5 a=\n", Ok(&[(b"a", b"")]));
     }
@@ -66,6 +85,20 @@ mod tests {
             b"2 9 a=b\n",
         ] {
             check(bad, Err(()));
+        }
+    }
+
+    #[test]
+    fn times_may_have_fractions() {
+        for (text, expect) in [
+            ("1700000000", Some((1_700_000_000, 0))),
+            ("1.5", Some((1, 500_000_000))),
+            ("1.0000000019", Some((1, 1))),
+            ("-5.5", Some((-5, 0))),
+            ("x", None),
+            ("1.x", None),
+        ] {
+            assert_eq!(time(text.as_bytes()), expect, "{text}");
         }
     }
 }

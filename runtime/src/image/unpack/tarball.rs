@@ -101,7 +101,7 @@ impl<R: Read> Reader<R> {
                 let dangling = extended.bytes > 0;
                 return if dangling { Err(bad("extended header without an entry")) } else { Ok(None) };
             };
-            let size = header.entry_size().map_err(|e| bad(e.to_string()))?;
+            let size = field(&header.as_old().size, header.entry_size())?;
             let kind = header.entry_type();
             match kind {
                 EntryType::GNULongName | EntryType::GNULongLink => {
@@ -170,11 +170,10 @@ impl<R: Read> Reader<R> {
         if extended.path.is_some() && extended.long_path.is_some() && extended.path != extended.long_path {
             return Err(bad("an entry with two different names"));
         }
-        let id = |pax: Option<u64>, field: io::Result<u64>| match pax.map_or(field, Ok) {
-            Ok(id) => {
-                u32::try_from(id).ok().filter(|id| *id != u32::MAX).ok_or_else(|| bad("owner out of range"))
-            }
-            Err(error) => Err(bad(error.to_string())),
+        let old = header.as_old();
+        let id = |pax: Option<u64>, field: Result<u64>| {
+            let id = pax.map_or(field, Ok)?;
+            u32::try_from(id).ok().filter(|id| *id != u32::MAX).ok_or_else(|| bad("owner out of range"))
         };
         let seconds = i64::try_from(header.mtime().unwrap_or(0)).unwrap_or(0);
         let path = extended.long_path.or(extended.path).unwrap_or_else(|| header.path_bytes().into_owned());
@@ -184,9 +183,9 @@ impl<R: Read> Reader<R> {
             path,
             link: link.unwrap_or_else(|| header.link_name_bytes().unwrap_or_default().into_owned()),
             size,
-            mode: header.mode().map_err(|e| bad(e.to_string()))? & 0o7777,
-            uid: id(extended.uid, header.uid())?,
-            gid: id(extended.gid, header.gid())?,
+            mode: field(&old.mode, header.mode().map(u64::from))? as u32 & 0o7777,
+            uid: id(extended.uid, field(&old.uid, header.uid()))?,
+            gid: id(extended.gid, field(&old.gid, header.gid()))?,
             mtime: extended.mtime.unwrap_or((seconds, 0)),
             xattrs: extended.xattrs,
             sparse,
@@ -294,8 +293,11 @@ pub(in crate::image) struct Data<'a, R> {
 impl<R: Read> Read for Data<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let most = usize::try_from(self.reader.data).unwrap_or(usize::MAX).min(buffer.len());
+        if most == 0 {
+            return Ok(0);
+        }
         let count = self.reader.inner.read(&mut buffer[..most])?;
-        if count == 0 && most > 0 {
+        if count == 0 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the archive is cut off"));
         }
         self.reader.data -= count as u64;
@@ -328,10 +330,12 @@ impl Extended {
             let twice = match record.key {
                 b"path" => self.path.replace(record.value.to_vec()).is_some(),
                 b"linkpath" => self.link.replace(record.value.to_vec()).is_some(),
-                b"size" => self.size.replace(number(record.value)?).is_some(),
-                b"uid" => self.uid.replace(number(record.value)?).is_some(),
-                b"gid" => self.gid.replace(number(record.value)?).is_some(),
-                b"mtime" => self.mtime.replace(time(record.value).ok_or("a time that is none")?).is_some(),
+                b"size" => self.size.replace(pax::number(record.value)?).is_some(),
+                b"uid" => self.uid.replace(pax::number(record.value)?).is_some(),
+                b"gid" => self.gid.replace(pax::number(record.value)?).is_some(),
+                b"mtime" => {
+                    self.mtime.replace(pax::time(record.value).ok_or("a time that is none")?).is_some()
+                }
                 key if key.starts_with(b"GNU.sparse.") => {
                     return Err("a sparse file in pax form is not supported");
                 }
@@ -355,43 +359,11 @@ impl Extended {
     }
 }
 
-fn number(text: &[u8]) -> Result<u64, &'static str> {
-    let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    let text = std::str::from_utf8(text).ok().filter(|_| digits);
-    text.and_then(|text| text.parse().ok()).ok_or("a number that is none")
-}
-
-/// Seconds with an optional fraction, as `1700000000.123`; before 1970 only whole seconds count.
-fn time(text: &[u8]) -> Option<(i64, u32)> {
-    let text = std::str::from_utf8(text).ok()?;
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let seconds: i64 = whole.parse().ok()?;
-    if !fraction.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let nanos = format!("{fraction:0<9}")[..9].parse().ok()?;
-    Some((seconds, if seconds < 0 { 0 } else { nanos }))
+/// A field that was left empty is zero, as GNU tar and Go read it.
+fn field(raw: &[u8], parsed: io::Result<u64>) -> Result<u64> {
+    if raw.iter().all(|b| matches!(b, 0 | b' ')) { Ok(0) } else { parsed.map_err(|e| bad(e.to_string())) }
 }
 
 fn bad(reason: impl Into<String>) -> Error {
     Error::Malformed { what: "archive".to_owned(), reason: reason.into() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_may_have_fractions() {
-        for (text, expect) in [
-            ("1700000000", Some((1_700_000_000, 0))),
-            ("1.5", Some((1, 500_000_000))),
-            ("1.0000000019", Some((1, 1))),
-            ("-5.5", Some((-5, 0))),
-            ("x", None),
-            ("1.x", None),
-        ] {
-            assert_eq!(time(text.as_bytes()), expect, "{text}");
-        }
-    }
 }

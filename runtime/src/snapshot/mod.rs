@@ -3,33 +3,19 @@
 //! The engine only makes folders ([`Snapshots::prepare`]). Mounting ([`mount`]) is done by a container's shim
 //! in its own mount namespace, so that neither an engine that dies nor one that restarts leaves mounts behind.
 
+mod overlay;
+#[cfg(test)]
+mod tests;
+
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
-
-use rustix::fs::{CWD, Mode, OFlags};
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
-    fsconfig_set_string, fsmount, fsopen, move_mount,
-};
-use serde::{Deserialize, Serialize};
 
 use crate::image::{Error, Image, Result, lower};
 
-/// Everything [`mount`] needs to know; plain data, so that it can be handed to another process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OverlayMount {
-    /// From the top to the bottom, as overlayfs counts.
-    pub lower: Vec<PathBuf>,
-    /// What the container writes.
-    pub upper: PathBuf,
-    /// The kernel's own scratch folder, on the same filesystem as `upper`.
-    pub work: PathBuf,
-}
+pub use overlay::{OverlayMount, mount, unmount};
 
 /// The writable layers of all containers of one engine, in `<data_dir>/snapshots/<container>/`:
 /// `upper` and `work` for the kernel, `base` for orc's own mountpoints, `layers` to say what is in use.
@@ -190,10 +176,8 @@ fn make_base(base: &Path, lower: &[PathBuf]) -> Result<()> {
 }
 
 fn copy_owner_and_mode(from: Option<&fs::Metadata>, to: &Path) -> Result<()> {
-    use std::os::unix::fs::MetadataExt;
     let (uid, gid, mode) = from.map_or((0, 0, 0o755), |m| (m.uid(), m.gid(), m.mode() & 0o7777));
-    std::os::unix::fs::chown(to, Some(uid), Some(gid))
-        .map_err(Error::file("cannot change the owner of", to))?;
+    chown(to, Some(uid), Some(gid)).map_err(Error::file("cannot change the owner of", to))?;
     set_mode(to, mode)
 }
 
@@ -213,85 +197,4 @@ fn write_new(path: &Path, text: &str) -> Result<()> {
 fn set_mode(path: &Path, mode: u32) -> Result<()> {
     fs::set_permissions(path, Permissions::from_mode(mode))
         .map_err(Error::file("cannot set the mode of", path))
-}
-
-/// Mounts a root filesystem at `target`. Meant for a process with a mount namespace of its own; needs
-/// `CAP_SYS_ADMIN` and a mounted `/proc`.
-///
-/// Layers are named by descriptor (`/proc/self/fd/N`), so that neither long data folders nor many layers meet
-/// the limits of mount options: 256 bytes per value of fsconfig(2), one page for all of them in mount(2).
-///
-/// # Errors
-/// When a folder is missing or the kernel refuses the mount.
-pub fn mount(overlay: &OverlayMount, target: &Path) -> Result<()> {
-    let folders = Folders::open(overlay)?;
-    match mount_new(&folders, target) {
-        // No `lowerdir+` before Linux 6.5, no fsopen before 5.2.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => mount_old(&folders, target),
-        other => other,
-    }
-    .map_err(Error::file("cannot mount the root filesystem at", target))
-}
-
-/// Unmounts what [`mount`] mounted, at once for new users and later for those who still hold files open.
-///
-/// # Errors
-/// When nothing is mounted at `target`.
-pub fn unmount(target: &Path) -> Result<()> {
-    rustix::mount::unmount(target, UnmountFlags::DETACH).map_err(Error::file("cannot unmount", target))
-}
-
-struct Folders {
-    lower: Vec<OwnedFd>,
-    upper: OwnedFd,
-    work: OwnedFd,
-}
-
-impl Folders {
-    fn open(overlay: &OverlayMount) -> Result<Folders> {
-        let open = |path: &PathBuf| {
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            rustix::fs::open(path, flags, Mode::empty()).map_err(Error::file("cannot open", path))
-        };
-        Ok(Folders {
-            lower: overlay.lower.iter().map(open).collect::<Result<_>>()?,
-            upper: open(&overlay.upper)?,
-            work: open(&overlay.work)?,
-        })
-    }
-}
-
-fn by_descriptor(fd: &OwnedFd) -> String {
-    format!("/proc/self/fd/{}", fd.as_raw_fd())
-}
-
-fn mount_new(folders: &Folders, target: &Path) -> rustix::io::Result<()> {
-    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_set_string(&context, "source", "orc")?;
-    for lower in &folders.lower {
-        fsconfig_set_string(&context, "lowerdir+", by_descriptor(lower))?;
-    }
-    fsconfig_set_string(&context, "upperdir", by_descriptor(&folders.upper))?;
-    fsconfig_set_string(&context, "workdir", by_descriptor(&folders.work))?;
-    fsconfig_create(&context)?;
-    let mounted = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
-    move_mount(&mounted, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
-}
-
-fn mount_old(folders: &Folders, target: &Path) -> rustix::io::Result<()> {
-    let lower: Vec<String> = folders.lower.iter().map(by_descriptor).collect();
-    let options = format!(
-        "lowerdir={},upperdir={},workdir={}",
-        lower.join(":"),
-        by_descriptor(&folders.upper),
-        by_descriptor(&folders.work)
-    );
-    let options = std::ffi::CString::new(options).map_err(|_| rustix::io::Errno::INVAL)?;
-    rustix::mount::mount(
-        "orc",
-        target.as_os_str().as_bytes(),
-        "overlay",
-        MountFlags::empty(),
-        Some(options.as_c_str()),
-    )
 }

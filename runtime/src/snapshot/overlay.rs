@@ -1,0 +1,106 @@
+//! Mounting an overlay, with as many layers as the kernel allows.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
+    fsconfig_set_string, fsmount, fsopen, move_mount,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::image::{Error, Result};
+
+/// Everything [`mount`] needs to know; plain data, so that it can be handed to another process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverlayMount {
+    /// From the top to the bottom, as overlayfs counts.
+    pub lower: Vec<PathBuf>,
+    /// What the container writes.
+    pub upper: PathBuf,
+    /// The kernel's own scratch folder, on the same filesystem as `upper`.
+    pub work: PathBuf,
+}
+
+/// Mounts a root filesystem at `target`. Meant for a process with a mount namespace of its own; needs
+/// `CAP_SYS_ADMIN` and a mounted `/proc`.
+///
+/// Layers are named by descriptor (`/proc/self/fd/N`), so that neither long data folders nor many layers meet
+/// the limits of mount options: 256 bytes per value of fsconfig(2), one page for all of them in mount(2).
+///
+/// # Errors
+/// When a folder is missing or the kernel refuses the mount.
+pub fn mount(overlay: &OverlayMount, target: &Path) -> Result<()> {
+    let folders = Folders::open(overlay)?;
+    match mount_new(&folders, target) {
+        // No `lowerdir+` before Linux 6.5, no fsopen before 5.2.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => mount_old(&folders, target),
+        other => other,
+    }
+    .map_err(Error::file("cannot mount the root filesystem at", target))
+}
+
+/// Unmounts what [`mount`] mounted, at once for new users and later for those who still hold files open.
+///
+/// # Errors
+/// When nothing is mounted at `target`.
+pub fn unmount(target: &Path) -> Result<()> {
+    rustix::mount::unmount(target, UnmountFlags::DETACH).map_err(Error::file("cannot unmount", target))
+}
+
+pub(super) struct Folders {
+    lower: Vec<OwnedFd>,
+    upper: OwnedFd,
+    work: OwnedFd,
+}
+
+impl Folders {
+    pub(super) fn open(overlay: &OverlayMount) -> Result<Folders> {
+        let open = |path: &PathBuf| {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            rustix::fs::open(path, flags, Mode::empty()).map_err(Error::file("cannot open", path))
+        };
+        Ok(Folders {
+            lower: overlay.lower.iter().map(open).collect::<Result<_>>()?,
+            upper: open(&overlay.upper)?,
+            work: open(&overlay.work)?,
+        })
+    }
+}
+
+fn by_descriptor(fd: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", fd.as_raw_fd())
+}
+
+fn mount_new(folders: &Folders, target: &Path) -> rustix::io::Result<()> {
+    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(&context, "source", "orc")?;
+    for lower in &folders.lower {
+        fsconfig_set_string(&context, "lowerdir+", by_descriptor(lower))?;
+    }
+    fsconfig_set_string(&context, "upperdir", by_descriptor(&folders.upper))?;
+    fsconfig_set_string(&context, "workdir", by_descriptor(&folders.work))?;
+    fsconfig_create(&context)?;
+    let mounted = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
+    move_mount(&mounted, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+pub(super) fn mount_old(folders: &Folders, target: &Path) -> rustix::io::Result<()> {
+    let lower: Vec<String> = folders.lower.iter().map(by_descriptor).collect();
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        lower.join(":"),
+        by_descriptor(&folders.upper),
+        by_descriptor(&folders.work)
+    );
+    let options = std::ffi::CString::new(options).map_err(|_| rustix::io::Errno::INVAL)?;
+    rustix::mount::mount(
+        "orc",
+        target.as_os_str().as_bytes(),
+        "overlay",
+        MountFlags::empty(),
+        Some(options.as_c_str()),
+    )
+}
