@@ -32,6 +32,7 @@ use crate::status::{Exit, Started};
 /// `main` must do nothing before it: no thread may run. Returns the process's exit code.
 pub fn shim_main(args: Vec<OsString>) -> i32 {
     let Some(run) = args.into_iter().next().map(PathBuf::from) else { return 2 };
+    close_inherited();
     detach();
     let launched = launch(&run);
     let report = match &launched {
@@ -44,6 +45,14 @@ pub fn shim_main(args: Vec<OsString>) -> i32 {
         Ok(running) => running.serve(),
         Err(_) => 1,
     }
+}
+
+/// What an engine, or whoever started it, forgot to close must not be kept open by containers
+/// (CVE-2024-21626).
+#[allow(unsafe_code)]
+fn close_inherited() {
+    // SAFETY: this is the beginning of the program: nothing here owns a descriptor above the standard three.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
 }
 
 /// A session of its own, so that no terminal and no signal to the engine's group reaches it; not to be looked

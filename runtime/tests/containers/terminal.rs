@@ -30,7 +30,7 @@ async fn a_command_can_have_a_terminal_of_the_containers_own() {
     session.resize(TtySize { rows: 5, cols: 6 }).unwrap();
     let mut stdin = session.stdin.take().unwrap();
     stdin.write_all(b"hello\n").await.unwrap();
-    read_until(&mut session.stdout, "Ok((5, 6))").await;
+    read_until(&mut session.stdout, "/dev/pts/0 Ok((5, 6))").await;
     stdin.write_all(b"quit\n").await.unwrap();
     let mut rest = String::new();
     session.stdout.read_to_string(&mut rest).await.unwrap();
@@ -50,8 +50,8 @@ async fn the_first_process_can_have_a_terminal() {
     runtime.resize("c", TtySize { rows: 11, cols: 22 }).await.unwrap();
     let mut stdin = attached.stdin.take().unwrap();
     stdin.write_all(b"hello\n").await.unwrap();
-    read_until(&mut attached.stdout, "got hello\r\n").await;
-    read_until(&mut attached.stdout, "Ok((11, 22))").await;
+    let text = read_until(&mut attached.stdout, "Ok((11, 22))").await;
+    assert!(text.contains("got hello\r\n"), "{text}");
     stdin.write_all(b"quit\n").await.unwrap();
     assert_eq!(runtime.wait("c").await.unwrap().code, 5);
     assert!(crate::support::output(&runtime, "c").await.contains("got hello"));
