@@ -97,7 +97,7 @@ pub struct Stack {
     pub volumes: BTreeMap<String, VolumeSpec>,
     /// `orc down` was said: it disappears when nothing of it is left.
     pub removing: bool,
-    /// The last change of the user that touched it.
+    /// The last `orc up` or `orc down` that changed it.
     pub version: Version,
     /// When it was first wished for.
     pub created_at: Timestamp,

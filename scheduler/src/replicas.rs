@@ -73,7 +73,7 @@ impl Look<'_> {
             }
             return false;
         }
-        if !self.service.is_current(task) {
+        if !self.service.is_current(task) || uses_doomed_volume(round, task) {
             self.retire(round, task);
             return false;
         }
@@ -111,7 +111,10 @@ impl Look<'_> {
     }
 
     fn run(&mut self, round: &mut Round<'_>, task: &Task) {
-        set_desired(round, task, Desired::Run);
+        if task.desired != Desired::Run {
+            // The gate is looked at when this has changed the task, and with it its version.
+            return set_desired(round, task, Desired::Run);
+        }
         if task.gate == Gate::Open {
             return;
         }
@@ -190,6 +193,12 @@ impl Look<'_> {
         let wait = Wait { reason, hopeless: false, since };
         round.waits(self.key, slot, task.map(|task| task.id), wait);
     }
+}
+
+/// Whether a task uses a volume whose data are to be deleted (`orc down -v`, and `orc up` right after it).
+fn uses_doomed_volume(round: &Round<'_>, task: &Task) -> bool {
+    let mut volumes = task.spec.volumes.values().filter_map(|name| round.state.volumes.get(name));
+    volumes.any(|volume| volume.removing)
 }
 
 fn set_desired(round: &mut Round<'_>, task: &Task, desired: Desired) {

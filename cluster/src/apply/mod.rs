@@ -163,6 +163,10 @@ impl Step<'_> {
     fn store_service(&mut self, key: &ServiceKey, mut service: Service) {
         service.version = self.version;
         service.changed_at = self.at;
+        if service.removing {
+            // Its ports lead nowhere from now on: others may have them.
+            service.host_ports.clear();
+        }
         let Some(stack) = self.state.stacks.get_mut(&key.stack) else { return };
         self.state.lookup.add_service(key, &service);
         if let Some(old) = stack.services.insert(key.service.clone(), service) {

@@ -1,5 +1,7 @@
 //! What nodes and their agents say.
 
+use std::collections::BTreeSet;
+
 use crate::apply::{Step, check_version, conflict};
 use crate::{
     Ended, NetworkName, Node, NodeDescription, NodeId, NodeState, Refusal, TaskId, TaskStatus, Version,
@@ -34,8 +36,8 @@ impl Step<'_> {
     }
 
     fn look_at_tasks_of(&mut self, node: NodeId) {
-        let services: Vec<_> = self.state.tasks_on(node).map(|task| task.service.clone()).collect();
-        self.state.touched.services.extend(services);
+        let services: BTreeSet<_> = self.state.tasks_on(node).map(|task| task.service.clone()).collect();
+        services.iter().for_each(|service| self.look_around(service));
         let networks = self.state.networks.iter().filter(|(_, network)| network.nodes.contains(&node));
         self.state.touched.networks.extend(networks.map(|(name, _)| name.clone()));
     }

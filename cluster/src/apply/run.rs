@@ -24,7 +24,7 @@ impl Step<'_> {
             None => {}
             Some(stack) => {
                 let first = !std::mem::replace(&mut stack.removing, true);
-                if first {
+                if first || !doomed.is_empty() {
                     stack.version = self.version;
                     self.touch_stack(name);
                 }

@@ -1,0 +1,56 @@
+//! Nothing is given twice in the state.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use cluster::State;
+
+use super::Violation;
+
+pub(super) fn nothing_is_given_twice(state: &State) -> Result<(), Violation> {
+    let mut slots = BTreeSet::new();
+    for task in state.tasks.values().filter(|task| task.holds_slot()) {
+        if !slots.insert((&task.service, task.slot)) {
+            return Err(format!("two tasks in {}.{}", task.service, task.slot));
+        }
+    }
+    let mut addresses = BTreeMap::new();
+    let mut ports: Vec<(String, cluster::view::PublishedPort)> = Vec::new();
+    for (key, service) in state.services() {
+        let of_slots = service.slots.iter().flat_map(|(slot, value)| {
+            value.addresses.iter().map(move |(network, a)| (network.clone(), IpAddr::V4(a.v4), *slot))
+        });
+        let virtual_ones = service.vips.iter().map(|(network, vip)| (network.clone(), *vip, 0));
+        for (network, address, slot) in of_slots.chain(virtual_ones) {
+            if let Some(other) = addresses.insert((network, address), format!("{key}.{slot}")) {
+                return Err(format!("{address} belongs to {other} and to {key}.{slot}"));
+            }
+        }
+        for port in service.published_ports() {
+            let key = key.to_string();
+            if let Some((other, _)) = ports.iter().find(|(other, p)| *other != key && p.collides_with(&port))
+            {
+                return Err(format!("host port {} belongs to {other} and to {key}", port.host_port));
+            }
+            ports.push((key, port));
+        }
+    }
+    for task in state.tasks.values().filter(|task| task.is_wanted()) {
+        for name in task.spec.volumes.values() {
+            let node = state.volumes.get(name).and_then(|volume| volume.node);
+            if node != Some(task.node) {
+                return Err(format!(
+                    "task {} is on node {}, its volume {name} on {node:?}",
+                    task.id, task.node
+                ));
+            }
+        }
+    }
+    let networks: Vec<_> = state.networks.values().collect();
+    for (index, network) in networks.iter().enumerate() {
+        if let Some(other) = networks[..index].iter().find(|o| cluster::overlap(o.subnet4, network.subnet4)) {
+            return Err(format!("networks {} and {} overlap", network.spec.name, other.spec.name));
+        }
+    }
+    Ok(())
+}
