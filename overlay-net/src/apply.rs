@@ -136,7 +136,9 @@ impl Host {
 
     fn bridge_index(&self, network: &str) -> Result<u32> {
         let bridge = self.observed.bridge(network);
-        bridge.map(|link| link.index).ok_or_else(|| Error::Invalid(format!("the network {network} is not there")))
+        bridge
+            .map(|link| link.index)
+            .ok_or_else(|| Error::Invalid(format!("the network {network} is not there")))
     }
 
     fn endpoint(&self, netns: &str, interface: &str) -> Result<&EndpointSpec> {

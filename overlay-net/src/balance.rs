@@ -88,10 +88,8 @@ struct Key {
 pub(crate) fn vip_entry(ip: IpAddr, bridge: &str, slots: &Slots) -> Entry {
     let (names, backends) = if ip.is_ipv4() { (&V4, &slots.v4) } else { (&V6, &slots.v6) };
     let maps = Maps { entry: names.vip, backends: names.vip_be, none: names.vip_none };
-    let key = Key {
-        entry: vec![Datum::Ifname(bridge.to_owned()), Datum::ip(ip)],
-        backends: vec![Datum::ip(ip)],
-    };
+    let key =
+        Key { entry: vec![Datum::Ifname(bridge.to_owned()), Datum::ip(ip)], backends: vec![Datum::ip(ip)] };
     let mut entry = Entry::default();
     entry.balance(&maps, &key, backends, None);
     entry
@@ -184,4 +182,3 @@ pub(crate) fn duplicates(published: &[Published]) -> BTreeSet<usize> {
     }
     double
 }
-

@@ -19,7 +19,8 @@ pub(crate) fn engine_id(id: &str) -> Result<()> {
 /// An id of a network or namespace: it is a word of an alias and the name of a file.
 pub(crate) fn id(id: &str) -> Result<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    let usable = !id.is_empty() && id.len() <= limits::MAX_ID && id.chars().all(plain) && !id.starts_with('.');
+    let usable =
+        !id.is_empty() && id.len() <= limits::MAX_ID && id.chars().all(plain) && !id.starts_with('.');
     if usable {
         return Ok(());
     }

@@ -2,32 +2,23 @@
 //!
 //! Lives on the worker thread; every method is one job of [`crate::Net`].
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
 use std::path::PathBuf;
 
 use tokio::runtime::Handle;
 
-use crate::balance::{self, Slots};
+use crate::balancer::Balancer;
 use crate::link::Links;
 use crate::netns::Namespaces;
 use crate::nft::Names;
 use crate::plan::{self, NetOp, Observed, Wanted};
-use crate::ports::HeldPort;
-use crate::spec::{Balance, Conflict, EndpointSpec, Inventory, NetConfig, NetworkSpec, Published};
+use crate::spec::{Balance, Conflict, EndpointSpec, Inventory, NetConfig, NetworkSpec};
 use crate::sysctl::{self, Journal};
 use crate::tables::{Changes, Tables};
-use crate::{Error, Result, check, conntrack, owner};
+use crate::{Error, Result, check, conntrack};
 
 /// Where every container finds its name server; Docker's address, which programs know.
 const DNS_ADDRESS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 11), 53);
-
-/// A published port that is in force.
-#[derive(Debug)]
-struct Held {
-    published: Published,
-    port: HeldPort,
-}
 
 /// What one engine has on this machine.
 #[derive(Debug)]
@@ -39,12 +30,7 @@ pub(crate) struct Host {
     pub(crate) wanted: Wanted,
     pub(crate) observed: Observed,
     journal: Journal,
-    runtime: Handle,
-    /// Slots of each VIP and published port, by owner.
-    slots: BTreeMap<String, Slots>,
-    held: BTreeMap<String, Held>,
-    /// VIPs by their entries' owners; kept because a VIP's elements name its network's bridge.
-    balance: Balance,
+    balancer: Balancer,
 }
 
 impl Host {
@@ -61,10 +47,7 @@ impl Host {
             wanted: Wanted::default(),
             observed,
             journal: Journal::new(&config.run_dir),
-            runtime,
-            slots: BTreeMap::new(),
-            held: BTreeMap::new(),
-            balance: Balance::default(),
+            balancer: Balancer::new(runtime),
             names,
         })
     }
@@ -163,45 +146,25 @@ impl Host {
         result
     }
 
-    /// Brings the balanced addresses and ports to `wanted`; gives the ports that others have.
-    pub(crate) fn set_balance(&mut self, wanted: Balance) -> Result<Vec<Conflict>> {
-        let mut changes = Changes::new();
-        let mut departed = Vec::new();
-        let mut slots = BTreeMap::new();
-        for (ip, vip) in &wanted.vips {
-            let Some(bridge) = self.observed.bridge(&vip.network) else {
-                let network = &vip.network;
-                return Err(Error::Invalid(format!("the VIP {ip} is in the network {network}, which is not there")));
-            };
-            let owner = balance::vip_owner(*ip);
-            let former = self.slots.get(&owner).cloned().unwrap_or_default();
-            let now = former.assign(&vip.backends);
-            departed.extend(balance::departed(&former, &now));
-            changes.insert(owner.clone(), Some(balance::vip_entry(*ip, &bridge.name, &now)));
-            slots.insert(owner, now);
+    /// Brings the balanced addresses and ports to `wanted`. Gives the ports that others have, and the backends that
+    /// left, for [`Host::forget_flows`].
+    pub(crate) fn set_balance(&mut self, wanted: &Balance) -> Result<(Vec<Conflict>, Vec<IpAddr>)> {
+        let observed = &self.observed;
+        let outcome = self.balancer.change(wanted, |network| bridge_name(observed, network))?;
+        self.publish(outcome.changes)?;
+        Ok((outcome.conflicts, outcome.departed))
+    }
+
+    /// Forgets UDP flows to backends that left. The kernel looks through all its flows for them, which takes
+    /// milliseconds, so nobody waits for it: new flows are right in any case.
+    pub(crate) fn forget_flows(&mut self, mut backends: Vec<IpAddr>) -> Result<()> {
+        backends.sort_unstable();
+        backends.dedup();
+        if backends.is_empty() {
+            return Ok(());
         }
-        let conflicts = self.hold_ports(&wanted.published);
-        for (owner, held) in &self.held {
-            let former = self.slots.get(owner).cloned().unwrap_or_default();
-            let now = former.assign(&held.published.backends);
-            if held.published.protocol == crate::Protocol::Udp {
-                departed.extend(balance::departed(&former, &now));
-            }
-            changes.insert(owner.clone(), Some(balance::published_entry(&held.published, &now)));
-            held.port.set_backends(&held.published, &now);
-            slots.insert(owner.clone(), now);
-        }
-        for (owner, former) in &self.slots {
-            if !slots.contains_key(owner) {
-                departed.extend(former.all());
-                changes.insert(owner.clone(), None);
-            }
-        }
-        self.slots = slots;
-        self.balance = wanted;
-        self.publish(changes)?;
-        self.forget_flows(departed);
-        Ok(conflicts)
+        let mut socket = conntrack::open()?;
+        backends.iter().try_for_each(|backend| conntrack::forget_udp(&mut socket, *backend))
     }
 
     /// Puts the changed entries into the kernel. The first time this also replaces what a dead engine left.
@@ -213,52 +176,6 @@ impl Host {
         let inherited = !self.tables.is_absent() && !self.tables.is_installed();
         self.tables.update(changes)?;
         if inherited { self.tables.install() } else { Ok(()) }
-    }
-
-    /// Takes the ports that are new and lets go those that are not wanted any more.
-    fn hold_ports(&mut self, wanted: &[Published]) -> Vec<Conflict> {
-        let double = balance::duplicates(wanted);
-        let mut former = std::mem::take(&mut self.held);
-        // Everything that goes is let go before anything new is taken.
-        former.retain(|owner, _| wanted.iter().any(|published| balance::published_owner(published) == *owner));
-        let mut conflicts = Vec::new();
-        for (index, published) in wanted.iter().enumerate() {
-            let owner = balance::published_owner(published);
-            if double.contains(&index) {
-                conflicts.push(conflict(published, None, "it is published twice".to_owned()));
-                continue;
-            }
-            let held = match former.remove(&owner) {
-                Some(held) => Ok(held.port),
-                None => HeldPort::take(published, &self.runtime),
-            };
-            match held {
-                Ok(port) => {
-                    self.held.insert(owner, Held { published: published.clone(), port });
-                }
-                Err(error) => {
-                    let Published { protocol, host_ip, host_port, .. } = *published;
-                    let process = owner::find(protocol, host_ip, host_port);
-                    conflicts.push(conflict(published, process, error.to_string()));
-                }
-            }
-        }
-        conflicts
-    }
-
-    fn forget_flows(&self, mut backends: Vec<IpAddr>) {
-        backends.sort_unstable();
-        backends.dedup();
-        if backends.is_empty() {
-            return;
-        }
-        let forgotten = conntrack::open().and_then(|mut socket| {
-            backends.iter().try_for_each(|backend| conntrack::forget_udp(&mut socket, *backend))
-        });
-        if let Err(error) = forgotten {
-            // New flows are right in any case; old ones end when their client falls silent.
-            tracing::debug!("{error}");
-        }
     }
 
     /// What is there, by the caller's ids.
@@ -291,12 +208,11 @@ impl Host {
 
     /// Removes everything that carries this engine's id.
     pub(crate) fn teardown(&mut self) -> Result<()> {
-        self.held.clear();
-        self.slots.clear();
-        self.balance = Balance::default();
+        self.balancer.clear();
         self.look_again()?;
         self.wanted = Wanted::default();
-        let links: Vec<_> = self.observed.links.keys().map(|name| NetOp::RemoveLink { name: name.clone() }).collect();
+        let links: Vec<_> =
+            self.observed.links.keys().map(|name| NetOp::RemoveLink { name: name.clone() }).collect();
         self.run(&links)?;
         for id in self.namespaces.list() {
             self.namespaces.remove(&id)?;
@@ -306,8 +222,7 @@ impl Host {
 
     /// The last network is gone: nothing of ours stays in the kernel.
     fn leave_machine(&mut self) -> Result<()> {
-        self.slots.clear();
-        self.held.clear();
+        self.balancer.clear();
         self.tables.remove()?;
         if self.tables.others_forward()? { self.journal.forget() } else { self.journal.restore() }
     }
@@ -335,7 +250,7 @@ impl Host {
         Ok(())
     }
 
-    fn all_entries(&self) -> Result<Changes> {
+    fn all_entries(&mut self) -> Result<Changes> {
         let mut changes = Changes::new();
         for (id, spec) in &self.wanted.networks {
             changes.insert(network_owner(id), Some(self.network_entry(spec)?));
@@ -343,19 +258,14 @@ impl Host {
         for netns in self.wanted.endpoints.keys() {
             changes.extend(self.endpoint_entries(netns)?);
         }
-        for (ip, vip) in &self.balance.vips {
-            let owner = balance::vip_owner(*ip);
-            if let (Some(bridge), Some(slots)) = (self.observed.bridge(&vip.network), self.slots.get(&owner)) {
-                changes.insert(owner, Some(balance::vip_entry(*ip, &bridge.name, slots)));
-            }
-        }
+        let observed = &self.observed;
+        changes.extend(self.balancer.renamed_bridges(|network| bridge_name(observed, network)));
         Ok(changes)
     }
 }
 
-fn conflict(published: &Published, owner: Option<crate::PortOwner>, reason: String) -> Conflict {
-    let Published { protocol, host_ip, host_port, .. } = *published;
-    Conflict { protocol, host_ip, host_port, owner, reason }
+fn bridge_name(observed: &Observed, network: &str) -> Option<String> {
+    observed.bridge(network).map(|link| link.name.clone())
 }
 
 fn network_owner(id: &str) -> String {

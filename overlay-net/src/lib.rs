@@ -4,6 +4,7 @@
 
 mod apply;
 mod balance;
+mod balancer;
 mod check;
 mod conntrack;
 mod dns;
@@ -30,6 +31,6 @@ mod worker;
 pub use error::{Error, Result};
 pub use net::Net;
 pub use spec::{
-    Balance, Conflict, EndpointSpec, Inventory, NetConfig, NetnsId, NetworkId, NetworkSpec, NetworkV6, PortOwner,
-    Protocol, Published, View, Vip, Zone,
+    Balance, Conflict, EndpointSpec, Inventory, NetConfig, NetnsId, NetworkId, NetworkSpec, NetworkV6,
+    PortOwner, Protocol, Published, View, Vip, Zone,
 };

@@ -203,7 +203,8 @@ impl Links {
 
     /// Makes a veth pair in one request: the near end up and a port of the bridge, the far end in its namespace.
     pub(crate) fn add_port(&mut self, name: &str, bridge: u32, mtu: Option<u32>, peer: &Peer) -> Result<()> {
-        let mut message = Message::new(NEW_LINK, REQUEST | ACK | CREATE | EXCL, &link_body(0, IFF_UP, IFF_UP));
+        let mut message =
+            Message::new(NEW_LINK, REQUEST | ACK | CREATE | EXCL, &link_body(0, IFF_UP, IFF_UP));
         message.attr_str(IFLA_IFNAME, name).attr_u32(IFLA_MASTER, bridge);
         if let Some(mtu) = mtu {
             message.attr_u32(IFLA_MTU, mtu);

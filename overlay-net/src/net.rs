@@ -80,7 +80,9 @@ impl Net {
     /// they are tried again with the next call.
     pub async fn set_balance(&self, wanted: &Balance) -> Result<Vec<Conflict>> {
         let wanted = wanted.clone();
-        self.worker.run(move |host| host.set_balance(wanted)).await
+        let (conflicts, departed) = self.worker.run(move |host| host.set_balance(&wanted)).await?;
+        self.worker.post(move |host| host.forget_flows(departed));
+        Ok(conflicts)
     }
 
     /// Replaces the names of one network; `None` forgets the zone.
@@ -105,7 +107,12 @@ impl Net {
     }
 
     /// Who has a port of this machine (as seen from the engine's namespace); `None` when nobody has.
-    pub async fn port_owner(&self, protocol: Protocol, ip: Option<IpAddr>, port: u16) -> Result<Option<PortOwner>> {
+    pub async fn port_owner(
+        &self,
+        protocol: Protocol,
+        ip: Option<IpAddr>,
+        port: u16,
+    ) -> Result<Option<PortOwner>> {
         self.worker.run(move |_| Ok(owner::find(protocol, ip, port))).await
     }
 

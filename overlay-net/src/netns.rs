@@ -68,7 +68,8 @@ impl Namespaces {
     /// Removes the namespace, if it exists; the kernel removes its interfaces when the last process has left.
     pub(crate) fn remove(&self, id: &str) -> Result<()> {
         let path = self.path(id);
-        let failed = |source| Error::system(format!("remove the network namespace {}", path.display()), source);
+        let failed =
+            |source| Error::system(format!("remove the network namespace {}", path.display()), source);
         match unmount(&path, UnmountFlags::DETACH) {
             Ok(()) | Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => {}
             Err(error) => return Err(failed(error.into())),

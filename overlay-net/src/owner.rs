@@ -73,13 +73,18 @@ mod tests {
 
     #[test]
     fn a_line_of_proc_net() {
-        let listen = "  0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  0  0 4711 1";
+        let listen =
+            "  0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  0  0 4711 1";
         let at = |ip: &str, port| bound_inode(listen, Protocol::Tcp, Some(ip.parse().unwrap()), port);
         assert_eq!(at("127.0.0.1", 8080), Some(4711));
         assert_eq!(at("0.0.0.0", 8080), Some(4711));
         assert_eq!(at("127.0.0.2", 8080), None);
         assert_eq!(at("127.0.0.1", 8081), None);
-        assert_eq!(bound_inode(&listen.replace(" 0A ", " 01 "), Protocol::Tcp, None, 8080), None, "connected");
+        assert_eq!(
+            bound_inode(&listen.replace(" 0A ", " 01 "), Protocol::Tcp, None, 8080),
+            None,
+            "connected"
+        );
         assert_eq!(bound_inode("", Protocol::Tcp, None, 8080), None);
     }
 

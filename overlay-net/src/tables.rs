@@ -168,8 +168,12 @@ impl Tables {
     fn difference(&self, changes: &Changes) -> Transaction {
         let former = merge(changes.keys().filter_map(|owner| self.entries.get(owner)));
         let wanted = merge(changes.values().flatten());
-        let needed: BTreeSet<_> =
-            changes.values().flatten().flat_map(|entry| entry.chains.difference(&self.chains)).copied().collect();
+        let needed: BTreeSet<_> = changes
+            .values()
+            .flatten()
+            .flat_map(|entry| entry.chains.difference(&self.chains))
+            .copied()
+            .collect();
         let name = self.names.table();
         let mut transaction = Transaction::new();
         self.add_chains(&mut transaction, &needed);

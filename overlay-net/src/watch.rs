@@ -66,8 +66,7 @@ impl Watch {
     pub(crate) fn start(sources: Sources, worker: Worker) -> Result<Watch> {
         let failed = |source| Error::system("listen to changes of the network", source);
         let Sources { filter, links, names, own } = sources;
-        let filter = AsyncFd::new(filter).map_err(failed)?;
-        let links = AsyncFd::new(links).map_err(failed)?;
+        let (filter, links) = (register(filter).map_err(failed)?, register(links).map_err(failed)?);
         let task = tokio::spawn(watch(filter, links, names, own, worker)).abort_handle();
         Ok(Watch { task })
     }
@@ -77,6 +76,13 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+#[allow(unsafe_code)]
+fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
+    // SAFETY: a `Socket` owns its descriptor, always gives the same one, and closes it only when it is dropped,
+    // which `AsyncFd` does after having deregistered it.
+    Ok(unsafe { AsyncFd::register(socket) }?)
 }
 
 async fn watch(
@@ -137,10 +143,13 @@ fn filter_damage(bytes: &[u8], names: &Names, own: u32) -> Damage {
 }
 
 fn link_damage(bytes: &[u8], names: &Names) -> Damage {
-    let ours = |name: &str| name.starts_with(&names.bridge_prefix()) || name.starts_with(&names.port_prefix());
+    let ours =
+        |name: &str| name.starts_with(&names.bridge_prefix()) || name.starts_with(&names.port_prefix());
     let damages = messages(bytes).map(|message| match message.kind {
         DEL_ADDRESS => Damage::Perhaps,
-        DEL_LINK if message.payload.get(16..).and_then(|link| attrs(link).text(IFLA_IFNAME)).is_some_and(ours) => {
+        DEL_LINK
+            if message.payload.get(16..).and_then(|link| attrs(link).text(IFLA_IFNAME)).is_some_and(ours) =>
+        {
             Damage::Perhaps
         }
         _ => Damage::None,

@@ -39,6 +39,17 @@ impl Worker {
         Ok(Worker { jobs })
     }
 
+    /// Has `job` done on the thread, some time. A failure is only worth a note.
+    pub(crate) fn post(&self, job: impl FnOnce(&mut Host) -> Result<()> + Send + 'static) {
+        let job: Job = Box::new(move |host| {
+            if let Err(error) = job(host) {
+                tracing::debug!("{error}");
+            }
+        });
+        // If the thread has ended, there is nothing left to do it for.
+        let _ = self.jobs.send(job);
+    }
+
     /// Does `job` on the thread and gives its result.
     pub(crate) async fn run<T: Send + 'static>(
         &self,

@@ -168,7 +168,8 @@ mod tests {
         let answer = Message::from_vec(&answer).unwrap();
         assert_eq!((answer.metadata.id, answer.metadata.response_code), (7, ResponseCode::NoError));
         assert_eq!(answer.queries[0].name().to_string(), "Web.");
-        let text: Vec<_> = answer.answers.iter().map(|record| format!("{} {}", record.ttl, record.data)).collect();
+        let text: Vec<_> =
+            answer.answers.iter().map(|record| format!("{} {}", record.ttl, record.data)).collect();
         assert_eq!(text, ["0 10.0.0.1", "0 10.0.0.2", "0 10.0.0.0"]);
     }
 

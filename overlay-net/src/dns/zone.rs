@@ -43,10 +43,9 @@ pub(super) struct Directory {
 impl Directory {
     pub(super) fn set_zone(&mut self, network: &str, zone: Option<Zone>) {
         match zone {
-            Some(zone) => self.zones.insert(
-                network.to_owned(),
-                Zone { names: lower_case(zone.names), reverse: zone.reverse },
-            ),
+            Some(zone) => self
+                .zones
+                .insert(network.to_owned(), Zone { names: lower_case(zone.names), reverse: zone.reverse }),
             None => self.zones.remove(network),
         };
     }
@@ -126,7 +125,10 @@ mod tests {
                 &[("10.1.0.2", "web.1.front")],
             )),
         );
-        directory.set_zone("back", Some(zone(&[("db", &["10.2.0.2"]), ("web", &["10.2.0.9"])], &[("10.2.0.2", "db")])));
+        directory.set_zone(
+            "back",
+            Some(zone(&[("db", &["10.2.0.2"]), ("web", &["10.2.0.9"])], &[("10.2.0.2", "db")])),
+        );
         let view = |networks: &[&str]| View {
             networks: networks.iter().map(|network| (*network).to_owned()).collect(),
             extra: BTreeMap::new(),

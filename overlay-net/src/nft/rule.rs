@@ -113,7 +113,11 @@ impl fmt::Display for Field {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Statement {
     /// The interface's name begins so.
-    NameBegins { field: Field, prefix: String, not: bool },
+    NameBegins {
+        field: Field,
+        prefix: String,
+        not: bool,
+    },
     /// The packet is IPv4 or IPv6 (in an `inet` table).
     IsFamily(Family),
     /// The frame carries this ethertype (in a `bridge` table).
@@ -127,17 +131,30 @@ pub(crate) enum Statement {
     /// The IPv6 destination is `::1`.
     ToLoopback6,
     /// The destination is, or is not, an address of this machine.
-    ToLocal { not: bool },
+    ToLocal {
+        not: bool,
+    },
     /// The packet belongs, or relates, to a connection that exists.
     Established,
     /// The connection's destination was translated.
     Translated,
     /// The concatenation of the fields is in the set.
-    In { fields: Vec<Field>, set: &'static str },
+    In {
+        fields: Vec<Field>,
+        set: &'static str,
+    },
     /// The map says where to go on; nothing happens when the key is not in it.
-    Vmap { fields: Vec<Field>, map: &'static str },
+    Vmap {
+        fields: Vec<Field>,
+        map: &'static str,
+    },
     /// Sends the connection to where the map says.
-    Dnat { family: Family, fields: Vec<Field>, map: &'static str, port: bool },
+    Dnat {
+        family: Family,
+        fields: Vec<Field>,
+        map: &'static str,
+        port: bool,
+    },
     /// Gives the packet the address of the interface it leaves through.
     Masquerade,
     /// Answers with a TCP reset.

@@ -11,8 +11,8 @@ use super::rule::{Family, Field, Rule, Statement};
 use crate::spec::Protocol;
 
 use Field::{
-    ArpSenderIp, ArpSenderMac, Daddr4, Daddr6, DestPort, EtherSource, Iifname, L4Proto, Oifname, Random, Saddr4,
-    Saddr6,
+    ArpSenderIp, ArpSenderMac, Daddr4, Daddr6, DestPort, EtherSource, Iifname, L4Proto, Oifname, Random,
+    Saddr4, Saddr6,
 };
 
 /// `NF_INET_*` hooks; those of the bridge family have the same numbers.
@@ -232,27 +232,33 @@ fn base_chains(names: &Names) -> Vec<Chain> {
     };
     vec![
         // `route_localnet` lets packets for 127.0.0.0/8 in through the bridges: nobody but this machine may send one.
-        base("guard", ("filter", Hook::Prerouting, -300), vec![
-            rule([bridge(Iifname), Statement::IsFamily(Family::V4), IsLoopback4(Daddr4), Drop]),
-        ]),
+        base(
+            "guard",
+            ("filter", Hook::Prerouting, -300),
+            vec![rule([bridge(Iifname), Statement::IsFamily(Family::V4), IsLoopback4(Daddr4), Drop])],
+        ),
         base("prerouting", ("nat", Hook::Prerouting, -100), by_family(0)),
         base("output", ("nat", Hook::Output, -100), by_family(1)),
         base("postrouting", ("nat", Hook::Postrouting, 100), by_family(2)),
         base("input", ("filter", Hook::Input, 0), by_family(3)),
-        base("forward", ("filter", Hook::Forward, 0), vec![
-            rule([bridge(Oifname), goto("to-network")]),
-            rule([bridge(Iifname), goto("from-network")]),
-        ]),
+        base(
+            "forward",
+            ("filter", Hook::Forward, 0),
+            vec![rule([bridge(Oifname), goto("to-network")]), rule([bridge(Iifname), goto("from-network")])],
+        ),
         chain("to-network", [vec![rule([Established, Statement::Accept])], by_family(4)].concat()),
-        chain("from-network", vec![
-            rule([Established, Statement::Accept]),
-            rule([Statement::In { fields: vec![Iifname], set: OPEN }, Statement::Accept]),
-            rule([RejectProhibited]),
-        ]),
-        chain("refuse", vec![
-            rule([IsL4Proto(protocol_number(Protocol::Tcp)), RejectReset]),
-            rule([RejectPort]),
-        ]),
+        chain(
+            "from-network",
+            vec![
+                rule([Established, Statement::Accept]),
+                rule([Statement::In { fields: vec![Iifname], set: OPEN }, Statement::Accept]),
+                rule([RejectProhibited]),
+            ],
+        ),
+        chain(
+            "refuse",
+            vec![rule([IsL4Proto(protocol_number(Protocol::Tcp)), RejectReset]), rule([RejectPort])],
+        ),
     ]
 }
 
@@ -274,11 +280,7 @@ fn family_chains(names: &Names, family: &FamilyNames) -> Vec<Chain> {
         ]),
     ];
     if family.family == Family::V4 {
-        source.push(rule([
-            Statement::IsLoopback4(Saddr4),
-            bridge_name(names, Oifname, false),
-            Masquerade,
-        ]));
+        source.push(rule([Statement::IsLoopback4(Saddr4), bridge_name(names, Oifname, false), Masquerade]));
     } else {
         // The kernel drops the reply to ::1 from another device; a proxy answers there.
         host.push(rule([Statement::ToLoopback6, Statement::Return]));
@@ -289,17 +291,23 @@ fn family_chains(names: &Names, family: &FamilyNames) -> Vec<Chain> {
         chain(container_nat, vec![rule([Vmap { fields: vip(), map: family.vip }]), rule([goto(host_nat)])]),
         chain(host_nat, host),
         chain(source_nat, source),
-        chain(no_backend, vec![
-            rule([In { fields: addr(), set: family.addr_none }, goto("refuse")]),
-            rule([In { fields: any(), set: family.any_none }, goto("refuse")]),
-        ]),
-        chain(to_network, vec![
-            rule([In { fields: vip(), set: family.vip_none }, goto("refuse")]),
-            rule([Statement::Translated, Statement::Accept]),
-            rule([In { fields: vec![Iifname, Oifname], set: SAME }, Statement::Accept]),
-            rule([bridge_name(names, Iifname, false), Statement::RejectProhibited]),
-            rule([Statement::Drop]),
-        ]),
+        chain(
+            no_backend,
+            vec![
+                rule([In { fields: addr(), set: family.addr_none }, goto("refuse")]),
+                rule([In { fields: any(), set: family.any_none }, goto("refuse")]),
+            ],
+        ),
+        chain(
+            to_network,
+            vec![
+                rule([In { fields: vip(), set: family.vip_none }, goto("refuse")]),
+                rule([Statement::Translated, Statement::Accept]),
+                rule([In { fields: vec![Iifname, Oifname], set: SAME }, Statement::Accept]),
+                rule([bridge_name(names, Iifname, false), Statement::RejectProhibited]),
+                rule([Statement::Drop]),
+            ],
+        ),
     ]
 }
 
@@ -317,23 +325,31 @@ fn bridge(names: &Names) -> Table {
             set(V6.own, vec![Iifname, EtherSource, Saddr6]),
         ],
         chains: vec![
-            base("own-addresses", ("filter", Hook::Prerouting, -300), vec![
-                rule([port(Iifname, true), Accept]),
-                rule([IsEthertype(0x0800), own([Iifname, EtherSource, Saddr4], V4.own), Accept]),
-                rule([
-                    IsEthertype(0x0806),
-                    own([Iifname, EtherSource, ArpSenderIp], V4.own),
-                    own([Iifname, ArpSenderMac, ArpSenderIp], V4.own),
-                    Accept,
-                ]),
-                rule([IsEthertype(0x86dd), own([Iifname, EtherSource, Saddr6], V6.own), Accept]),
-                rule([Drop]),
-            ]),
-            base("between-ports", ("filter", Hook::Forward, -200), vec![
-                rule([port(Iifname, true), Accept]),
-                rule([IsEthertype(0x0806), Drop]),
-                rule([IsEthertype(0x86dd), IsL4Proto(58), Icmpv6Type(133, 137), Drop]),
-            ]),
+            base(
+                "own-addresses",
+                ("filter", Hook::Prerouting, -300),
+                vec![
+                    rule([port(Iifname, true), Accept]),
+                    rule([IsEthertype(0x0800), own([Iifname, EtherSource, Saddr4], V4.own), Accept]),
+                    rule([
+                        IsEthertype(0x0806),
+                        own([Iifname, EtherSource, ArpSenderIp], V4.own),
+                        own([Iifname, ArpSenderMac, ArpSenderIp], V4.own),
+                        Accept,
+                    ]),
+                    rule([IsEthertype(0x86dd), own([Iifname, EtherSource, Saddr6], V6.own), Accept]),
+                    rule([Drop]),
+                ],
+            ),
+            base(
+                "between-ports",
+                ("filter", Hook::Forward, -200),
+                vec![
+                    rule([port(Iifname, true), Accept]),
+                    rule([IsEthertype(0x0806), Drop]),
+                    rule([IsEthertype(0x86dd), IsL4Proto(58), Icmpv6Type(133, 137), Drop]),
+                ],
+            ),
         ],
     }
 }
@@ -388,5 +404,30 @@ impl fmt::Display for Table {
             writeln!(f, "  }}")?;
         }
         f.write_str("}\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_as_nft_would_print_them() {
+        let [inet, bridge] = skeleton(&Names::new("0badcafe"));
+        let text = format!("{inet}\n{bridge}");
+        assert_eq!(text, include_str!("skeleton.nft"), "the new text is:\n{text}");
+    }
+
+    #[test]
+    fn a_chain_balances_over_its_slots() {
+        let print = |chain: Chain| format!("{}: {}", chain.name, chain.rules[0]);
+        assert_eq!(
+            print(balance_chain(&V4, V4.vip_be, 3)),
+            "vip-4-3: dnat ip to ip daddr . numgen random mod 3 map @vip_be4"
+        );
+        assert_eq!(
+            print(balance_chain(&V6, V6.addr_be, 2)),
+            "addr-6-2: dnat ip6 to ip6 daddr . meta l4proto . th dport . numgen random mod 2 map @addr_be6"
+        );
     }
 }

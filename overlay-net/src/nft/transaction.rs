@@ -193,10 +193,12 @@ impl Transaction {
         let mut elements = elements.into_iter().peekable();
         while let Some(first) = elements.peek() {
             let set = first.set;
-            let mut message = Message::new(kind, REQUEST | if kind == NEW_ELEMENTS { CREATE } else { 0 }, &body(family));
+            let mut message =
+                Message::new(kind, REQUEST | if kind == NEW_ELEMENTS { CREATE } else { 0 }, &body(family));
             message.attr_str(1, table).attr_str(2, set);
             message.nest(3, |m| {
-                while let Some(element) = elements.next_if(|element| element.set == set && m.len() < MAX_LIST) {
+                while let Some(element) = elements.next_if(|element| element.set == set && m.len() < MAX_LIST)
+                {
                     encode::element(m, element);
                 }
             });

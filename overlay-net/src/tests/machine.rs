@@ -101,12 +101,7 @@ impl Machine {
             })
             .unwrap();
         let net = Net::open(config).await.unwrap();
-        Machine {
-            net,
-            namespaces,
-            run_dir,
-            balance: RefCell::default(),
-        }
+        Machine { net, namespaces, run_dir, balance: RefCell::default() }
     }
 
     /// Where the engine keeps its namespaces.
@@ -214,13 +209,25 @@ impl Machine {
     }
 
     /// Publishes a port and keeps what is balanced already.
-    pub(super) async fn publish(&self, host: Option<&str>, port: u16, protocol: Protocol, backends: &[&str]) -> Vec<Conflict> {
+    pub(super) async fn publish(
+        &self,
+        host: Option<&str>,
+        port: u16,
+        protocol: Protocol,
+        backends: &[&str],
+    ) -> Vec<Conflict> {
         let host_ip = host.map(|ip| ip.parse().unwrap());
         let balance = {
             let mut balance = self.balance.borrow_mut();
             balance.published.retain(|p| (p.host_ip, p.host_port, p.protocol) != (host_ip, port, protocol));
             let backends = ips(backends);
-            balance.published.push(Published { host_ip, host_port: port, protocol, target_port: 80, backends });
+            balance.published.push(Published {
+                host_ip,
+                host_port: port,
+                protocol,
+                target_port: 80,
+                backends,
+            });
             balance.clone()
         };
         self.net.set_balance(&balance).await.unwrap()

@@ -170,7 +170,12 @@ fn loopback_is_not_open_to_containers() {
                 let mut links = Links::open().unwrap();
                 let eth0 = links.get("eth0")?.index;
                 let mut requests = Requests::default();
-                requests.route("127.0.0.2/32".parse().unwrap(), Some("10.1.0.1".parse().unwrap()), eth0, Some(99));
+                requests.route(
+                    "127.0.0.2/32".parse().unwrap(),
+                    Some("10.1.0.1".parse().unwrap()),
+                    eth0,
+                    Some(99),
+                );
                 requests.rule("10.1.0.10".parse().unwrap(), 99);
                 links.apply(requests)
             })

@@ -161,7 +161,10 @@ fn a_lost_namespace_is_an_error_with_its_path() {
     on_a_machine(async |machine| {
         machine.network(1).await;
         let error = machine.net.attach("ghost", &[endpoint(1, 0, 10)]).await.unwrap_err().to_string();
-        assert!(error.starts_with("cannot open the network namespace ") && error.contains("/ghost"), "{error}");
+        assert!(
+            error.starts_with("cannot open the network namespace ") && error.contains("/ghost"),
+            "{error}"
+        );
         // The failed attempt leaves nothing behind.
         machine.container("a", &[1], 10).await;
         let links = Links::open().unwrap().list().unwrap();
