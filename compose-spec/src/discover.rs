@@ -42,17 +42,20 @@ impl Loader<'_> {
         let mut environment = Environment::of_caller(&request.env);
         let named: Vec<PathBuf> = request.files.iter().map(|path| paths::absolute(here, path)).collect();
         let explicit = self.explicit_env_files(&environment);
-        if !explicit.is_empty() {
-            environment = self.with_environment_files(&environment, &explicit);
+        let mut first = None;
+        if explicit.is_empty() {
+            let folder = directory.clone().or_else(|| named.first().map(|file| self.folder_of(file)));
+            let folder = folder.unwrap_or_else(|| here.clone());
+            self.default_env_file(&mut environment, &folder);
+            first = Some(folder);
         } else {
-            let first = directory.clone().or_else(|| named.first().map(|file| self.folder_of(file)));
-            self.default_env_file(&mut environment, &first.unwrap_or_else(|| here.clone()));
+            environment = self.with_environment_files(&environment, &explicit);
         }
         let files =
             if named.is_empty() { self.find_files(&environment, directory.as_deref())? } else { named };
         let project_directory = directory
             .unwrap_or_else(|| files.first().map_or_else(|| here.clone(), |file| self.folder_of(file)));
-        if explicit.is_empty() {
+        if explicit.is_empty() && first.is_some_and(|first| first != project_directory) {
             self.default_env_file(&mut environment, &project_directory);
         }
         Some(Found { files, project_directory, environment })

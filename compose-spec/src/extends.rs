@@ -156,6 +156,12 @@ impl Loader<'_> {
 
     fn is_circle(&mut self, path: &Path, name: &str, span: Span, chain: &[Step]) -> bool {
         if let Some(start) = chain.iter().position(|step| step.file == path && step.service == name) {
+            let members = chain[start..].iter().map(|step| (step.file.clone(), step.service.clone()));
+            let known = self.circles.len();
+            self.circles.extend(members);
+            if self.circles.len() == known {
+                return true;
+            }
             let way: Vec<&str> = chain[start..].iter().map(|step| step.service.as_str()).collect();
             let message = format!("services extend one another in a circle: {} -> {name}", way.join(" -> "));
             let mut finding = Diagnostic::error(Code::Reference, chain[start].span, message);

@@ -19,6 +19,18 @@ pub(crate) fn finish(project: &mut Node, rule: &'static Rule) {
     prune(project, rule);
 }
 
+/// Fills in the target of each secret.
+pub(crate) fn secret_targets(project: &mut Node) {
+    for (_, entry) in project.get_mut("services").into_iter().flat_map(Node::entries_mut) {
+        for secret in items(entry.node.get_mut("secrets")) {
+            if let Some(source) = secret.get_str("source") {
+                let target = format!("/run/secrets/{source}");
+                secret.set_default("target", Value::String(target));
+            }
+        }
+    }
+}
+
 fn complete(service: &mut Node) {
     let scale = service.get("scale").map(|scale| scale.value.clone());
     let image = service.get("image").map(|image| image.value.clone());
@@ -27,12 +39,6 @@ fn complete(service: &mut Node) {
         deploy.set_default("placement", Value::Map(Map::new()));
         if let Some(scale) = scale {
             deploy.set_default("replicas", scale);
-        }
-    }
-    for secret in items(service.get_mut("secrets")) {
-        if let Some(source) = secret.get_str("source") {
-            let target = format!("/run/secrets/{source}");
-            secret.set_default("target", Value::String(target));
         }
     }
     for hook in items(service.get_mut("pre_start")) {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::canonical::Canonical;
-use crate::consistency;
+use crate::consistency::{self, Declared};
 use crate::decode;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::files::Files;
@@ -98,9 +98,13 @@ fn run(loader: &mut Loader<'_>, loaded: &mut Loaded) -> Option<()> {
         loader.add_document(&mut merged, document, &path, &scope);
     }
     let mut tree = merged?;
+    let declared = Declared::of(&tree);
     settle(loader, &mut tree);
+    if tree.as_map().is_none_or(std::collections::BTreeMap::is_empty) && loader.report.errors() == 0 {
+        loader.fail(Code::Request, "the Compose file is empty");
+    }
     loaded.tree = Some(tree.clone());
-    complete(loader, &mut tree, &name, loaded, &scope)
+    complete(loader, &mut tree, &name, &declared, loaded, &scope)
 }
 
 /// From the merged tree to canonical forms.
@@ -117,7 +121,10 @@ fn settle(loader: &mut Loader<'_>, tree: &mut Node) {
     let mut canonical = Canonical { report: &mut loader.report, lenient };
     canonical.settle(tree, &PROJECT, &Place::TOP);
     unique::enforce(tree, &PROJECT);
-    validate::check(tree, &mut loader.report);
+    if loader.report.errors() == 0 {
+        validate::check(tree, &mut loader.report);
+    }
+    finish::secret_targets(tree);
     if !loader.request.no_path_resolution || !loader.extended.is_empty() {
         paths::resolve(tree, &PROJECT, &loader.origins);
         if let Some(volumes) = tree.get_mut("volumes") {
@@ -147,6 +154,7 @@ fn complete(
     loader: &mut Loader<'_>,
     tree: &mut Node,
     name: &str,
+    declared: &Declared,
     loaded: &mut Loaded,
     scope: &Scope,
 ) -> Option<()> {
@@ -174,7 +182,7 @@ fn complete(
     let mut project = typed(loader, tree)?;
     loaded.disabled = disabled.keys().cloned().collect();
     if !loader.request.no_consistency {
-        consistency::check(&project, tree, &loaded.disabled, &mut loader.report);
+        consistency::check(&project, tree, declared, &loaded.disabled, &mut loader.report);
     }
     select::services(&mut project, &loader.request.services, &loaded.disabled, &mut loader.report);
     select::drop_unused(&mut project);

@@ -1,6 +1,6 @@
 //! Reads files for all phases: keeps their texts, their limits, and where their values come from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +28,8 @@ pub(crate) struct Loader<'a> {
     pub(crate) origins: Origins,
     /// Services of extended files, each read once.
     pub(crate) extended: BTreeMap<PathBuf, Map>,
+    /// Services that are known to extend one another in a circle.
+    pub(crate) circles: BTreeSet<(PathBuf, String)>,
     bytes: usize,
     reads: usize,
 }
@@ -42,6 +44,7 @@ impl<'a> Loader<'a> {
             uses: Uses::default(),
             origins: Origins::default(),
             extended: BTreeMap::new(),
+            circles: BTreeSet::new(),
             bytes: 0,
             reads: 0,
         }

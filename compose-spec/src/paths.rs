@@ -123,12 +123,10 @@ fn is_remote(text: &str) -> bool {
         || text.starts_with("target:")
 }
 
-/// `~` and `~/...` begin at the caller's home.
+/// What begins with `~` begins at the caller's home.
 fn expand_home(text: &str, environment: &Environment) -> String {
     match (text.strip_prefix('~'), environment.get("HOME")) {
-        (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => {
-            clean_path(&format!("{home}{rest}"))
-        }
+        (Some(rest), Some(home)) => clean_path(&format!("{home}/{rest}")),
         _ => text.to_owned(),
     }
 }

@@ -27,14 +27,13 @@ pub(crate) fn check(node: &mut Node, rule: &Rule, place: &Place<'_>, key: Span, 
         Shape::Word(words) => check_word(node, words, place, report),
         Shape::Text(pattern) => check_pattern(node, *pattern, place, report),
         Shape::Within(low, high) => check_bounds(node, *low, *high, place, report),
-        Shape::Any | Shape::Scalar(_) | Shape::OneOf(_) => true,
+        Shape::Scalar(_) | Shape::OneOf(_) => true,
     }
 }
 
 /// The alternative whose type the node has.
 fn pick<'a>(shape: &'a Shape, node: &Node) -> Option<&'a Shape> {
     let fits = match shape {
-        Shape::Any => true,
         Shape::OneOf(shapes) => return shapes.iter().find_map(|shape| pick(shape, node)),
         Shape::Scalar(types) => scalar_type(node).is_some_and(|found| types.has(found)),
         Shape::Word(_) | Shape::Text(_) => matches!(node.value, Value::String(_)),
@@ -66,15 +65,6 @@ fn check_object(
 ) -> bool {
     let span = node.span;
     let Some(map) = node.as_map_mut() else { return true };
-    map.retain(|name, entry| match object.field(name) {
-        Some(rule) => check(&mut entry.node, rule, &place.key(name), entry.key, report),
-        None if name.starts_with("x-") && object.others != Others::Refused => true,
-        None if object.others == Others::Free => true,
-        None => {
-            report.add(unknown_key(name, object, place, entry.key));
-            false
-        }
-    });
     let mut complete = true;
     for required in object.required {
         if !map.contains_key(*required) {
@@ -84,6 +74,15 @@ fn check_object(
             report.error(Code::Schema, at, message);
         }
     }
+    map.retain(|name, entry| match object.field(name) {
+        Some(rule) => check(&mut entry.node, rule, &place.key(name), entry.key, report),
+        None if name.starts_with("x-") && object.others != Others::Refused => true,
+        None if object.others == Others::Free => true,
+        None => {
+            report.add(unknown_key(name, object, place, entry.key));
+            false
+        }
+    });
     complete
 }
 
@@ -286,7 +285,6 @@ fn describe(shape: &Shape, out: &mut Vec<&'static str>) {
         }
     };
     match shape {
-        Shape::Any => add("anything"),
         Shape::Word(_) | Shape::Text(_) => add("text"),
         Shape::Within(..) => add("a whole number"),
         Shape::Object(_) | Shape::Map(..) => add("a mapping"),

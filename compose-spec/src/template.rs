@@ -114,7 +114,8 @@ impl Substitution<'_> {
         let value = if name.is_empty() { None } else { self.lookup.value(name) };
         let present = value.as_ref().is_some_and(|value| !nonempty || !value.is_empty());
         let how = match operator.as_bytes().first() {
-            _ if name.is_empty() => return Err(malformed(body, range)),
+            // The reference reads no further than to the end of the line.
+            _ if name.is_empty() || body.contains('\n') => return Err(malformed(body, range)),
             None if !nonempty => Use::Plain,
             Some(b'-') => Use::Default(argument),
             Some(b'?') => Use::Required(argument),

@@ -306,8 +306,7 @@ impl<'a> Builder<'a> {
     }
 
     fn syntax_error(&self, error: &ScanError) -> Diagnostic {
-        let finding =
-            Diagnostic::error(Code::Yaml, self.place(error.marker(), 1), explain(error.info()));
+        let finding = Diagnostic::error(Code::Yaml, self.place(error.marker(), 1), explain(error.info()));
         let finding = match hint_for(error.info()) {
             Some(hint) => finding.hint(hint),
             None => finding,

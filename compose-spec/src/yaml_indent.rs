@@ -33,7 +33,9 @@ impl BadIndent {
     pub(crate) fn of(error: &ScanError) -> Option<Self> {
         let line = error.marker().line();
         match error.info() {
-            "invalid indentation" | "invalid indentation in flow construct" => Some(Self { line, quoted: false }),
+            "invalid indentation" | "invalid indentation in flow construct" => {
+                Some(Self { line, quoted: false })
+            }
             "invalid indentation in quoted scalar" => Some(Self { line, quoted: true }),
             _ => None,
         }

@@ -1,9 +1,7 @@
 //! The shape of a service's `build`.
 
-use super::{
-    BOOL, BOOL_OR_TEXT, EXTRA_HOSTS, FILE_REFERENCE, Form, Identity, LABELS, Merge, Object, Others, PAIRS,
-    PathKind, Rule, SIZE, STRING_OR_SET, STRINGS, Shape, TEXT, Types, ULIMITS, VARIABLES,
-};
+use super::common::*;
+use super::{Form, Identity, Merge, Object, Others, PathKind, Rule, Shape, Types};
 
 pub(super) const BUILD: Rule = Rule::new(Shape::OneOf(&[Shape::Scalar(Types::TEXT), Shape::Object(&OBJECT)]))
     .merge(Merge::Build)

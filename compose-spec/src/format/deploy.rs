@@ -1,9 +1,7 @@
 //! The shape of a service's `deploy` and of requests for devices.
 
-use super::{
-    COUNT, DURATION, Form, INT, INT_OR_TEXT, LABELS, NUMBER, NUMBER_OR_TEXT, Object, Others, PAIRS, Rule,
-    STRING_SET, STRINGS, Shape, TEXT, Types,
-};
+use super::common::*;
+use super::{Form, Object, Others, Rule, Shape, Types};
 use crate::cast::Cast;
 
 pub(super) const DEPLOY: Rule =

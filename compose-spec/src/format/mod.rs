@@ -5,7 +5,9 @@
 //! attribute it is about. The shapes are those of the published JSON schema of the Compose specification.
 
 mod build;
+mod common;
 mod deploy;
+mod parts;
 mod service;
 mod top;
 
@@ -34,8 +36,6 @@ pub(crate) struct Rule {
 /// What may stand at a place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Shape {
-    /// Anything at all.
-    Any,
     /// A scalar of one of these types.
     Scalar(Types),
     /// One of these words.
@@ -306,74 +306,6 @@ impl Object {
         Some(&fields[index].1)
     }
 }
-
-// The shapes and rules that many attributes share.
-
-const NUMBER_OR_TEXT: Types = Types::NUMBER.or(Types::TEXT);
-const INT_OR_TEXT: Types = Types::INT.or(Types::TEXT);
-const BOOL_OR_TEXT: Types = Types::BOOL.or(Types::TEXT);
-
-const TEXT: Rule = Rule::new(Shape::Scalar(Types::TEXT));
-const INT: Rule = Rule::new(Shape::Scalar(INT_OR_TEXT)).cast(Cast::Int).form(Form::Whole);
-const COUNT: Rule = INT.form(Form::Count);
-const DURATION: Rule = TEXT.form(Form::Duration);
-const NUMBER: Rule = Rule::new(Shape::Scalar(NUMBER_OR_TEXT));
-const SIZE: Rule = Rule::new(Shape::Scalar(NUMBER_OR_TEXT)).form(Form::Bytes);
-const TEXTUAL: Rule = NUMBER.form(Form::Text);
-const BOOL: Rule = Rule::new(Shape::Scalar(BOOL_OR_TEXT)).cast(Cast::Bool);
-const STRINGS: Rule = Rule::new(Shape::List(&TEXT));
-const STRING_SET: Rule = Rule::new(Shape::Set(&TEXT));
-const STRING_OR_SET: Rule =
-    Rule::new(Shape::OneOf(&[Shape::Scalar(Types::TEXT), Shape::Set(&TEXT)])).form(Form::Texts);
-const SCALAR: Rule = Rule::new(Shape::Scalar(Types::TEXT.or(Types::NUMBER).or(Types::BOOL).or(Types::NULL)));
-/// A mapping, or a list of `key=value`.
-const PAIRS: Shape = Shape::OneOf(&[Shape::Map(Keys::Any, &SCALAR), Shape::Set(&TEXT)]);
-/// Pairs that become lists when merged, the last of a key counting.
-const MERGED_PAIRS: Rule = Rule::new(PAIRS).merge(Merge::Sequence).unique(Identity::Key);
-const VARIABLES: Rule = MERGED_PAIRS.form(Form::Variables);
-const LABELS: Rule = MERGED_PAIRS.form(Form::Labels);
-const DRIVER_OPTS: Rule = Rule::new(Shape::Map(Keys::Any, &TEXTUAL));
-const COMMAND: Rule =
-    Rule::new(Shape::OneOf(&[Shape::Scalar(Types::NULL.or(Types::TEXT)), Shape::List(&TEXT)]))
-        .merge(Merge::Replace)
-        .form(Form::Command);
-const EXTRA_HOSTS: Rule = Rule::new(Shape::OneOf(&[
-    Shape::Map(Keys::Any, &Rule::new(Shape::OneOf(&[Shape::Scalar(Types::TEXT), Shape::List(&TEXT)]))),
-    Shape::Set(&TEXT),
-]))
-.merge(Merge::ExtraHosts)
-.form(Form::Hosts);
-const ULIMITS: Rule = Rule::new(Shape::Map(
-    Keys::Lower,
-    &Rule::new(Shape::OneOf(&[
-        Shape::Scalar(INT_OR_TEXT),
-        Shape::Object(&Object {
-            name: "ulimit",
-            fields: &[("hard", INT), ("soft", INT)],
-            required: &["hard", "soft"],
-            others: Others::Extensions,
-        }),
-    ]))
-    .cast(Cast::Int)
-    .merge(Merge::Ulimit)
-    .form(Form::Whole),
-));
-const FILE_REFERENCE: Rule = Rule::new(Shape::OneOf(&[
-    Shape::Scalar(Types::TEXT),
-    Shape::Object(&Object {
-        name: "reference",
-        fields: &[
-            ("gid", TEXT),
-            ("mode", NUMBER.form(Form::Mode)),
-            ("source", TEXT),
-            ("target", TEXT),
-            ("uid", TEXT),
-        ],
-        required: &[],
-        others: Others::Extensions,
-    }),
-]))
-.form(Form::Reference);
 
 #[cfg(test)]
 mod tests {

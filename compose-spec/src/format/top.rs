@@ -1,9 +1,7 @@
 //! The shape of a whole file, and of everything in it but services.
 
-use super::{
-    BOOL, BOOL_OR_TEXT, DRIVER_OPTS, Form, Identity, Keys, LABELS, Merge, Object, Others, PAIRS, PathKind,
-    Rule, SERVICE, STRING_OR_SET, STRINGS, Shape, TEXT, Types,
-};
+use super::common::*;
+use super::{Form, Identity, Keys, Merge, Object, Others, PathKind, Rule, SERVICE, Shape, Types};
 use crate::cast::Cast;
 
 pub(crate) const PROJECT: Object = Object {

@@ -1,42 +1,25 @@
-//! Checks that references lead somewhere and that attributes agree with one another.
+//! Checks one service: its references and the attributes that must agree.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Declared;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::graph::DependencyGraph;
 use crate::node::Node;
 use crate::project::{Bytes, MountKind, Project, Service};
 use crate::report::Report;
 use crate::source::Span;
 use crate::suggest;
 
-/// Checks the enabled services of a project; `tree` tells the places.
-pub(crate) fn check(project: &Project, tree: &Node, disabled: &BTreeSet<String>, report: &mut Report) {
-    for (name, service) in &project.services {
-        let Some(node) = tree.get("services").and_then(|services| services.get(name)) else { continue };
-        let mut checker = Checker { project, disabled, name, service, node, tree, report };
-        checker.image();
-        checker.networks();
-        checker.dependencies();
-        checker.references();
-        checker.healthcheck();
-        checker.pairs();
-        checker.scale();
-        checker.watch();
-        checker.targets();
-    }
-    check_container_names(project, tree, report);
-    check_cycle(project, tree, report);
-}
-
-struct Checker<'a> {
-    project: &'a Project,
-    disabled: &'a BTreeSet<String>,
-    name: &'a str,
-    service: &'a Service,
-    node: &'a Node,
-    tree: &'a Node,
-    report: &'a mut Report,
+/// Checks one service; the tree tells the places.
+pub(super) struct Checker<'a> {
+    pub(super) project: &'a Project,
+    pub(super) declared: &'a Declared,
+    pub(super) disabled: &'a BTreeSet<String>,
+    pub(super) name: &'a str,
+    pub(super) service: &'a Service,
+    pub(super) node: &'a Node,
+    pub(super) tree: &'a Node,
+    pub(super) report: &'a mut Report,
 }
 
 impl Checker<'_> {
@@ -67,7 +50,7 @@ impl Checker<'_> {
         self.report.error(Code::Consistency, span, message);
     }
 
-    fn image(&mut self) {
+    pub(super) fn image(&mut self) {
         let (name, service) = (self.name, self.service);
         if service.image.is_none() && service.build.is_none() && service.provider.is_none() {
             self.report.add(
@@ -110,7 +93,7 @@ impl Checker<'_> {
         }
     }
 
-    fn networks(&mut self) {
+    pub(super) fn networks(&mut self) {
         let (name, service) = (self.name, self.service);
         if service.network_mode.is_some() && !service.networks.is_empty() {
             let finding = Diagnostic::error(
@@ -137,6 +120,9 @@ impl Checker<'_> {
         kind: &str,
         known: impl Iterator<Item = &'k String> + Clone,
     ) {
+        if self.declared.has(kind, target) {
+            return;
+        }
         let message = format!("service `{}` {verb} `{target}`, which is not defined", self.name);
         let known = known.map(String::as_str).filter(|known| *known != self.name || kind != "services");
         self.report.add(
@@ -144,7 +130,7 @@ impl Checker<'_> {
         );
     }
 
-    fn dependencies(&mut self) {
+    pub(super) fn dependencies(&mut self) {
         for (target, dependency) in &self.service.depends_on {
             if self.project.services.contains_key(target) {
                 continue;
@@ -163,7 +149,7 @@ impl Checker<'_> {
         }
     }
 
-    fn references(&mut self) {
+    pub(super) fn references(&mut self) {
         let (project, service) = (self.project, self.service);
         for (index, mount) in service.volumes.iter().enumerate() {
             if let (MountKind::Volume, Some(source)) = (mount.kind, &mount.source)
@@ -205,7 +191,7 @@ impl Checker<'_> {
         }
     }
 
-    fn healthcheck(&mut self) {
+    pub(super) fn healthcheck(&mut self) {
         let Some(check) = &self.service.healthcheck else { return };
         if let Some(kind) = check.test.first()
             && !matches!(kind.as_str(), "CMD" | "CMD-SHELL" | "NONE")
@@ -224,7 +210,7 @@ impl Checker<'_> {
     }
 
     /// Attributes that exist twice must say the same.
-    fn pairs(&mut self) {
+    pub(super) fn pairs(&mut self) {
         let service = self.service;
         let Some(deploy) = &service.deploy else { return };
         let limits = deploy.resources.as_ref().and_then(|resources| resources.limits.as_ref());
@@ -278,7 +264,7 @@ impl Checker<'_> {
         }
     }
 
-    fn scale(&mut self) {
+    pub(super) fn scale(&mut self) {
         let service = self.service;
         let replicas = service.deploy.as_ref().and_then(|deploy| deploy.replicas);
         let count = service.scale.or(replicas).unwrap_or(1);
@@ -292,7 +278,7 @@ impl Checker<'_> {
         }
     }
 
-    fn watch(&mut self) {
+    pub(super) fn watch(&mut self) {
         for rule in self.service.develop.iter().flat_map(|develop| &develop.watch) {
             if rule.target.is_none() && !matches!(rule.action.as_str(), "rebuild" | "restart") {
                 let span = self.place("develop");
@@ -304,7 +290,7 @@ impl Checker<'_> {
     }
 
     /// Each path in the container is mounted once.
-    fn targets(&mut self) {
+    pub(super) fn targets(&mut self) {
         let mut taken: BTreeMap<&str, Span> = BTreeMap::new();
         let mut found = Vec::new();
         for (index, mount) in self.service.tmpfs.iter().enumerate() {
@@ -323,39 +309,4 @@ impl Checker<'_> {
             }
         }
     }
-}
-
-/// A container's name is unique on a machine.
-fn check_container_names(project: &Project, tree: &Node, report: &mut Report) {
-    let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
-    for (name, service) in &project.services {
-        let Some(container) = service.container_name.as_deref() else { continue };
-        if let Some(first) = taken.insert(container, name) {
-            let place = |service: &str| {
-                let node = tree.get("services")?.get(service)?.get("container_name")?;
-                Some(node.span)
-            };
-            let message =
-                format!("services `{first}` and `{name}` have the same `container_name` `{container}`");
-            let finding = Diagnostic::error(Code::Consistency, place(name), message);
-            report.add(match place(first) {
-                Some(span) => finding.related(span, "the other one"),
-                None => finding,
-            });
-        }
-    }
-}
-
-fn check_cycle(project: &Project, tree: &Node, report: &mut Report) {
-    let Some(cycle) = DependencyGraph::new(project).cycle() else { return };
-    let place = |from: &str, to: &str| {
-        let service = tree.get("services")?.get(from)?;
-        let entry = service.get("depends_on").and_then(Node::as_map).and_then(|map| map.get(to));
-        entry.map(|entry| entry.key)
-    };
-    let span = cycle.0.windows(2).next().and_then(|pair| place(&pair[0], &pair[1]));
-    report.add(
-        Diagnostic::error(Code::Consistency, span, cycle.to_string())
-            .hint("remove one of these dependencies"),
-    );
 }

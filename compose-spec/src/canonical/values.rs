@@ -1,0 +1,138 @@
+//! The canonical forms of single values: texts, numbers, durations, sizes, modes and command lines.
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::format::Form;
+use crate::node::{Node, Value};
+use crate::place::Place;
+use crate::report::Report;
+use crate::scalar;
+use crate::short;
+
+pub(super) fn wrong(node: &Node, place: &Place<'_>, reason: impl std::fmt::Display) -> Box<Diagnostic> {
+    Box::new(Diagnostic::error(Code::Value, node.span, format!("`{place}`: {reason}")))
+}
+
+pub(super) fn settle_text(node: &mut Node, place: &Place<'_>) -> Result<(), Box<Diagnostic>> {
+    let text = match node.value {
+        Value::String(_) => return Ok(()),
+        Value::Null => String::new(),
+        _ => {
+            node.to_text().ok_or_else(|| wrong(node, place, format!("expected text, not {}", node.kind())))?
+        }
+    };
+    node.value = Value::String(text);
+    Ok(())
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a fraction is cut off, as wished")]
+pub(super) fn settle_whole(node: &mut Node, place: &Place<'_>) -> Result<(), Box<Diagnostic>> {
+    match &node.value {
+        Value::Float(value) => node.value = Value::Int(*value as i64),
+        Value::String(text) => {
+            return Err(wrong(node, place, format!("expected a whole number, not the text `{text}`")));
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+pub(super) fn settle_count(node: &mut Node, place: &Place<'_>) -> Result<(), Box<Diagnostic>> {
+    settle_whole(node, place)?;
+    match node.value {
+        Value::Int(value) if value < 0 => Err(wrong(node, place, format!("{value} is negative"))),
+        Value::Int(value) if value > i64::from(u32::MAX) => {
+            Err(wrong(node, place, format!("{value} is too large")))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn settle_bytes(
+    node: &mut Node,
+    place: &Place<'_>,
+    report: &mut Report,
+) -> Result<(), Box<Diagnostic>> {
+    let bytes = match &node.value {
+        Value::Int(value) => *value,
+        Value::Float(_) => {
+            // The reference reads whole numbers and text, and passes over anything else.
+            let message = format!("`{place}` is ignored, since it is a number with a fraction");
+            report.add(
+                Diagnostic::warning(Code::Suspicious, node.span, message).hint("add a unit, as in `1.5g`"),
+            );
+            0
+        }
+        Value::String(text) => match scalar::parse_bytes(text) {
+            Ok(bytes) if bytes < 0 => {
+                return Err(wrong(node, place, format!("invalid size `{text}`: it is negative")));
+            }
+            Ok(bytes) => bytes,
+            Err(reason) => return Err(wrong(node, place, reason)),
+        },
+        _ => return Ok(()),
+    };
+    node.value = Value::String(bytes.to_string());
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "whole numbers of CPUs are small")]
+#[expect(clippy::cast_possible_truncation, reason = "a mode beyond the range saturates")]
+pub(super) fn settle_scalar(node: &mut Node, form: Form, place: &Place<'_>) -> Result<(), Box<Diagnostic>> {
+    let value = match (form, &node.value) {
+        (Form::Number, Value::Int(value)) => Value::Float(single(*value as f64)),
+        (Form::Number, Value::Float(value)) => Value::Float(single(*value)),
+        (Form::Duration | Form::Pause, Value::String(text)) => {
+            let nanos = scalar::parse_duration(text).map_err(|reason| wrong(node, place, reason))?;
+            Value::String(scalar::format_duration(nanos))
+        }
+        (Form::Mode, Value::Int(value)) => Value::String(format!("0{value:o}")),
+        (Form::Mode, Value::Float(value)) => Value::String(format!("0{:o}", *value as i64)),
+        (Form::Mode, Value::String(text)) => {
+            let digits = text.strip_prefix("0o").unwrap_or(text);
+            let mode = u32::from_str_radix(digits, 8)
+                .map_err(|_| wrong(node, place, format!("`{text}` is not an octal number such as `0440`")))?;
+            Value::String(format!("0{mode:o}"))
+        }
+        _ => return Ok(()),
+    };
+    node.value = value;
+    Ok(())
+}
+
+/// A number with the precision that the reference keeps: 32 bits.
+#[expect(clippy::cast_possible_truncation, reason = "that is the point")]
+pub(super) fn single(value: f64) -> f64 {
+    // The shortest text of the single number is what is meant by it.
+    (value as f32).to_string().parse().unwrap_or(value)
+}
+
+pub(super) fn settle_health_test(node: &mut Node) {
+    if let Value::String(text) = &node.value {
+        let kind = Node::text("CMD-SHELL", node.span);
+        node.value = Value::Seq(vec![kind, Node::text(text.clone(), node.span)]);
+    }
+}
+
+pub(super) fn settle_command(
+    node: &mut Node,
+    place: &Place<'_>,
+    report: &mut Report,
+) -> Result<(), Box<Diagnostic>> {
+    let Value::String(line) = &node.value else { return Ok(()) };
+    let split = short::split_command(line)
+        .map_err(|reason| wrong(node, place, format!("`{line}` cannot be split into words: {reason}")))?;
+    if let Some(at) = split.cut {
+        let rest = line[at..].trim_end().to_owned();
+        report.add(
+            Diagnostic::warning(
+                Code::Suspicious,
+                node.span,
+                format!("`{place}` is no shell line: `{rest}` is cut off"),
+            )
+            .hint("run a shell: `[\"sh\", \"-c\", \"...\"]`"),
+        );
+    }
+    let words = split.words.into_iter().map(|word| Node::text(word, node.span)).collect();
+    node.value = Value::Seq(words);
+    Ok(())
+}

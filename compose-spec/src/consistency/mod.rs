@@ -1,0 +1,99 @@
+//! Checks that references lead somewhere and that attributes agree with one another.
+
+mod service;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::graph::DependencyGraph;
+use crate::node::Node;
+use crate::project::Project;
+use crate::report::Report;
+use service::Checker;
+
+/// The names that the files define, also those whose definitions are faulty: a reference to such a one is no
+/// second fault.
+#[derive(Debug, Default)]
+pub(crate) struct Declared {
+    names: BTreeMap<&'static str, BTreeSet<String>>,
+}
+
+impl Declared {
+    /// The names in a merged tree.
+    pub(crate) fn of(tree: &Node) -> Self {
+        let sections = ["services", "networks", "volumes", "secrets", "configs", "models"];
+        let names = sections.map(|section| {
+            let entries = tree.get(section).into_iter().flat_map(Node::entries);
+            (section, entries.map(|(name, _)| name.to_owned()).collect())
+        });
+        Self { names: names.into_iter().collect() }
+    }
+
+    fn has(&self, section: &str, name: &str) -> bool {
+        self.names.get(section).is_some_and(|names| names.contains(name))
+    }
+}
+
+/// Checks the enabled services of a project; `tree` tells the places.
+pub(crate) fn check(
+    project: &Project,
+    tree: &Node,
+    declared: &Declared,
+    disabled: &BTreeSet<String>,
+    report: &mut Report,
+) {
+    // What a faulty attribute would have said is not known, so that nothing is said about its absence.
+    let damaged = report.errors() > 0;
+    for (name, service) in &project.services {
+        let Some(node) = tree.get("services").and_then(|services| services.get(name)) else { continue };
+        let mut checker = Checker { project, declared, disabled, name, service, node, tree, report };
+        if !damaged {
+            checker.image();
+            checker.watch();
+        }
+        checker.networks();
+        checker.dependencies();
+        checker.references();
+        checker.healthcheck();
+        checker.pairs();
+        checker.scale();
+        checker.targets();
+    }
+    check_container_names(project, tree, report);
+    check_cycle(project, tree, report);
+}
+
+/// A container's name is unique on a machine.
+fn check_container_names(project: &Project, tree: &Node, report: &mut Report) {
+    let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
+    for (name, service) in &project.services {
+        let Some(container) = service.container_name.as_deref() else { continue };
+        if let Some(first) = taken.insert(container, name) {
+            let place = |service: &str| {
+                let node = tree.get("services")?.get(service)?.get("container_name")?;
+                Some(node.span)
+            };
+            let message =
+                format!("services `{first}` and `{name}` have the same `container_name` `{container}`");
+            let finding = Diagnostic::error(Code::Consistency, place(name), message);
+            report.add(match place(first) {
+                Some(span) => finding.related(span, "the other one"),
+                None => finding,
+            });
+        }
+    }
+}
+
+fn check_cycle(project: &Project, tree: &Node, report: &mut Report) {
+    let Some(cycle) = DependencyGraph::new(project).cycle() else { return };
+    let place = |from: &str, to: &str| {
+        let service = tree.get("services")?.get(from)?;
+        let entry = service.get("depends_on").and_then(Node::as_map).and_then(|map| map.get(to));
+        entry.map(|entry| entry.key)
+    };
+    let span = cycle.0.windows(2).next().and_then(|pair| place(&pair[0], &pair[1]));
+    report.add(
+        Diagnostic::error(Code::Consistency, span, cycle.to_string())
+            .hint("remove one of these dependencies"),
+    );
+}

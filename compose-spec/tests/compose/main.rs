@@ -1,0 +1,16 @@
+//! What Compose files mean, rule by rule, seen through the public interface.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stdout, reason = "these are tests")]
+
+mod consistency;
+mod corpus;
+mod diagnostics;
+mod fixpoint;
+mod forms;
+mod graph;
+mod hostile;
+mod inherit;
+mod interpolation;
+mod loading;
+mod merging;
+mod support;
+mod unsupported;
