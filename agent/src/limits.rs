@@ -30,3 +30,28 @@ pub const HEALTH_START_INTERVAL_MS: u64 = 5_000;
 pub const HEALTH_RETRIES: u32 = 3;
 /// Output of a health check that is kept, in bytes; Docker's value.
 pub const HEALTH_OUTPUT_BYTES: usize = 4_096;
+
+/// Happenings that wait for the loop; who has more to say waits.
+pub const EVENTS: usize = 1_024;
+/// Happenings that the loop takes at once: what they change together is decided and told once.
+pub const EVENTS_AT_ONCE: usize = 256;
+/// Containers that are made, started or removed at once.
+pub const HEAVY_ACTIONS: usize = 16;
+/// Health checks that run at once.
+pub const PROBES: usize = 32;
+/// How long assignments may wait for the disk: they are only needed when no manager answers.
+pub const STORE_DELAY_MS: u64 = 500;
+/// The first pause before a lost session is opened again.
+pub const SESSION_FIRST_MS: u64 = 50;
+/// The longest pause before a lost session is opened again; the real one is a random part of it.
+pub const SESSION_LONGEST_MS: u64 = 8_000;
+/// How long output of a command is still read after it ended: a process that it left behind may hold it open.
+pub const DRAIN_OUTPUT_MS: u64 = 100;
+/// Tasks whose logs may be read in one stream.
+pub const LOG_TASKS: usize = 1_000;
+/// Host ports that one request may ask about.
+pub const PORTS: usize = 10_000;
+/// Output of a command that is read at once, in bytes.
+pub const READ_BYTES: usize = 16 << 10;
+/// Parts of a stream to or from a program that wait for a slow reader.
+pub const STREAM_PARTS: usize = 16;

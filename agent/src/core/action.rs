@@ -119,17 +119,8 @@ pub enum Action {
     Attach(TaskId, Vec<EndpointSpec>),
     /// Answers DNS inside the task's namespace.
     ServeDns(TaskId),
-    /// Makes the task's container.
+    /// Makes the task's container; one that exists and does not run is brought to this.
     CreateContainer(Box<ContainerConfig>),
-    /// Gives a container whose machine was restarted one of the files that only memory held.
-    RefreshFile {
-        /// Whose.
-        task: TaskId,
-        /// Which, as in `ContainerConfig::files`.
-        target: String,
-        /// What it holds.
-        content: Vec<u8>,
-    },
     /// Answers [`Outcome::Started`].
     Start(TaskId),
     /// Waits for the end of the container's present run. Answers [`Outcome::Exited`].
@@ -226,7 +217,6 @@ impl fmt::Display for Action {
             }
             Action::ServeDns(task) => write!(f, "serve dns {task}"),
             Action::CreateContainer(config) => write!(f, "create {}", config.id),
-            Action::RefreshFile { task, target, .. } => write!(f, "refresh {task} {target}"),
             Action::Start(task) => write!(f, "start {task}"),
             Action::Watch(task) => write!(f, "watch {task}"),
             Action::Signal(task, signal) => write!(f, "signal {task} {signal}"),

@@ -51,6 +51,9 @@ impl AgentCore {
             let Ok(id) = found.config.id.parse::<TaskId>() else { continue };
             let machine = self.tasks.entry(id).or_insert_with(|| Machine::new(id));
             machine.adopt(found, records.remove(&id), now);
+            if machine.adopted {
+                self.adopting.insert(id);
+            }
             self.touched.tasks.insert(id);
         }
         for netns in inventory.netns {

@@ -25,6 +25,8 @@ mod shared;
 mod status;
 mod stop;
 mod task;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod translate;
 
@@ -39,6 +41,7 @@ pub use action::{
     Action, ActionId, Failure, FailureKind, Input, Inventory, Outcome, Output, ProbeResult, Report, Update,
 };
 pub use record::{ORIGIN_LABEL, Origin, Record};
+pub use restart::pause_ms;
 pub use stop::signal_number;
 
 use project::Local;
@@ -65,6 +68,9 @@ pub struct AgentCore {
     conflicts: BTreeMap<ServiceKey, Problem>,
     /// Tasks that are being stopped.
     leaving: BTreeSet<TaskId>,
+    /// Running containers of an earlier run of the agent whose interfaces were not declared yet. The first
+    /// balance replaces whatever is in force, so it waits for them.
+    adopting: BTreeSet<TaskId>,
     ended: Ended,
     owners: BTreeMap<ActionId, Owner>,
     actions: u64,
@@ -120,6 +126,7 @@ impl AgentCore {
             local: BTreeMap::new(),
             conflicts: BTreeMap::new(),
             leaving: BTreeSet::new(),
+            adopting: BTreeSet::new(),
             ended: Ended::default(),
             owners: BTreeMap::new(),
             actions: 0,

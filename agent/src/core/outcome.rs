@@ -33,7 +33,7 @@ impl Machine {
                 self.phase = self.phase.max(Phase::Prepared);
                 self.blobs.clear();
             }
-            (Step::Refresh(target), _) => drop(self.stale_files.remove(&target)),
+            (Step::Refresh, _) => self.stale = None,
             (Step::Keep(record), _) => {
                 (self.record, self.kept, self.armed) = (record, true, true);
             }
@@ -76,7 +76,7 @@ impl Machine {
                 self.container = Container::Ended(Ended { exit, ran_ms: 0, stopped: false, verdict: None });
             }
             // Somebody took the container away: it is made anew.
-            (Step::Start | Step::Refresh(_), FailureKind::Gone) => self.lose_container(),
+            (Step::Start | Step::Refresh, FailureKind::Gone) => self.lose_container(),
             (Step::RemoveContainer, FailureKind::Gone) => self.lose_container(),
             // It ends by itself, or will be killed; its end is being waited for.
             (Step::Signal | Step::Kill, _) => {}
@@ -93,7 +93,7 @@ impl Machine {
     fn lose_container(&mut self) {
         self.container = Container::Absent;
         (self.armed, self.stop, self.monitor) = (false, None, None);
-        self.stale_files.clear();
+        self.stale = None;
     }
 
     /// The container ended, or nobody can say what became of it.

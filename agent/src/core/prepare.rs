@@ -9,6 +9,9 @@ use super::shared::{Shared, Trouble};
 use super::task::{Container, Machine, Step, Todo, Wiring, World};
 use super::translate::{self, Parts, Volumes};
 
+/// The number of the first projection.
+const FIRST: u64 = 1;
+
 impl Machine {
     /// Everything up to the container, and what a container from an earlier boot has lost.
     pub(super) fn prepare(&mut self, world: &World<'_>) -> Todo {
@@ -69,6 +72,8 @@ impl Machine {
                 self.wait_for(networks.iter().map(|name| world.networks.get(name)))?;
                 Err(Some((Step::Attach, Action::Attach(self.id, endpoints))))
             }
+            // A server that knows no names yet would deny them.
+            Wiring::Attached(_) if world.next_projection == FIRST => Err(None),
             Wiring::Attached(_) => Err(Some((Step::Dns, Action::ServeDns(self.id)))),
             Wiring::Served(_) => Ok(()),
         }
@@ -94,16 +99,11 @@ impl Machine {
 
     /// Files that only memory held are given anew to a container from an earlier boot.
     fn refresh(&mut self, task: &Task, world: &World<'_>) -> Todo {
-        let Some(target) = self.stale_files.first().cloned() else { return Ok(()) };
+        let Some(mut config) = self.stale.clone() else { return Ok(()) };
         self.fetch(task)?;
         let files = translate::files(task, &self.blobs, gateway(task, world));
-        let files = self.or_trouble(files)?;
-        let Some(file) = files.into_iter().find(|file| file.target == target) else {
-            self.stale_files.remove(&target);
-            return self.refresh(task, world);
-        };
-        let action = Action::RefreshFile { task: self.id, target: target.clone(), content: file.content };
-        Err(Some((Step::Refresh(target), action)))
+        config.files = self.or_trouble(files)?;
+        Err(Some((Step::Refresh, Action::CreateContainer(config))))
     }
 
     fn all_volumes(&self, world: &World<'_>) -> Volumes {

@@ -54,6 +54,11 @@ impl Projection {
         self.made + 1
     }
 
+    /// One projection was made so far.
+    pub(crate) fn is_first(&self) -> bool {
+        self.made == 1
+    }
+
     /// Something changed since the last projection, and none is under way.
     pub(crate) fn is_due(&self) -> bool {
         self.stale && self.flight.is_none()

@@ -23,7 +23,7 @@ impl AgentCore {
                 self.settle_network(&name, now, outputs);
             } else if let Some(name) = self.touched.volumes.pop_first() {
                 self.settle_volume(&name, now, outputs);
-            } else if self.assigned.is_some() && self.projection.is_due() {
+            } else if self.assigned.is_some() && self.adopting.is_empty() && self.projection.is_due() {
                 self.project(outputs);
             } else {
                 break;
@@ -135,6 +135,9 @@ impl AgentCore {
         if before.unwrap_or_default() != local {
             self.projection.touch(machine.uses().0);
         }
+        if !machine.is_being_adopted(self.synced) && self.assigned.is_some() {
+            self.adopting.remove(&machine.id);
+        }
         if machine.stop.is_some() {
             self.leaving.insert(machine.id);
         } else {
@@ -223,6 +226,10 @@ impl AgentCore {
         let mut projection = std::mem::take(&mut self.projection);
         let changes = self.with_sight(|sight| projection.make(sight)).unwrap_or_default();
         self.projection = projection;
+        if self.projection.is_first() {
+            // They waited for their names.
+            self.touched.tasks.extend(self.tasks.keys());
+        }
         outputs.extend(changes.zones.into_iter().map(|(network, zone)| Output::Zone(network, zone)));
         match changes.balance {
             Some(balance) => {

@@ -1,6 +1,6 @@
 //! What the manager is told of a task.
 
-use cluster::{ContainerState, ContainerStatus, Health, Phase, Problem, TaskStatus, Timestamp};
+use cluster::{ContainerState, ContainerStatus, Health, Problem, TaskStatus, Timestamp};
 
 use super::restart::Verdict;
 use super::shared::Trouble;
@@ -35,8 +35,9 @@ impl Machine {
 
     fn container_status(&self, synced: bool) -> Option<ContainerStatus> {
         let origin = self.origin.as_ref()?;
-        if self.phase < Phase::Prepared {
-            return None;
+        if self.container == Container::Absent {
+            // How it ended stays known while it is taken away.
+            return self.reported.container.clone();
         }
         let (pid, started_at) = match self.container {
             Container::Running { pid, started } => (Some(pid), Some(started)),
@@ -49,7 +50,7 @@ impl Machine {
             _ => before,
         };
         Some(ContainerStatus {
-            state: self.container_state(synced)?,
+            state: self.container_state(synced),
             generation: self.answered,
             pid,
             started_at,
@@ -60,10 +61,9 @@ impl Machine {
         })
     }
 
-    fn container_state(&self, synced: bool) -> Option<ContainerState> {
-        Some(match &self.container {
-            Container::Absent => return None,
-            Container::Created => ContainerState::Created,
+    fn container_state(&self, synced: bool) -> ContainerState {
+        match &self.container {
+            Container::Absent | Container::Created => ContainerState::Created,
             Container::Running { .. } if self.stop.as_ref().is_some_and(Stop::is_final) => {
                 ContainerState::Stopping
             }
@@ -74,6 +74,6 @@ impl Machine {
                 }
                 _ => ContainerState::Exited,
             },
-        })
+        }
     }
 }

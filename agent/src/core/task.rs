@@ -14,7 +14,7 @@ use cluster::{
 };
 use overlay_net::NetworkSpec;
 use runtime::image::ImageConfig;
-use runtime::{Found, FoundState};
+use runtime::{ContainerConfig, Found, FoundState};
 
 use super::action::{Action, ActionId};
 use super::health::Monitor;
@@ -39,8 +39,8 @@ pub(crate) struct Machine {
     pub(super) blobs: BTreeMap<String, Vec<u8>>,
     /// Where the container's own volumes are, by name.
     pub(super) own_volumes: Volumes,
-    /// Files of a container from an earlier boot, whose contents were in memory only.
-    pub(super) stale_files: BTreeSet<String>,
+    /// The container may be from an earlier boot: its files, which were in memory only, are lost.
+    pub(super) stale: Option<Box<ContainerConfig>>,
     pub(super) record: Record,
     /// A record is on the disk.
     pub(super) kept: bool,
@@ -107,7 +107,7 @@ pub(crate) enum Step {
     Attach,
     Dns,
     Create,
-    Refresh(String),
+    Refresh,
     Keep(Record),
     Start,
     Signal,
@@ -161,7 +161,7 @@ impl Machine {
             image: None,
             blobs: BTreeMap::new(),
             own_volumes: Volumes::new(),
-            stale_files: BTreeSet::new(),
+            stale: None,
             record: Record::default(),
             kept: false,
             armed: false,
@@ -211,7 +211,7 @@ impl Machine {
         let unanswered = self.armed && self.record.restarts == 0;
         self.answered = self.record.generation.saturating_sub(u64::from(unanswered));
         if !matches!(self.container, Container::Running { .. }) {
-            self.stale_files = found.config.files.into_iter().map(|file| file.target).collect();
+            self.stale = Some(Box::new(found.config));
         }
         self.origin = origin;
     }
@@ -250,6 +250,15 @@ impl Machine {
     /// There is a container, whatever it does.
     pub(crate) fn has_container(&self) -> bool {
         self.container != Container::Absent
+    }
+
+    /// It was found running, and what the balance is made from does not know its interfaces yet.
+    pub(crate) fn is_being_adopted(&self, synced: bool) -> bool {
+        let stays = matches!(self.wish(synced), Wish::Running | Wish::Prepared);
+        let running = matches!(self.container, Container::Running { .. });
+        let declared = matches!(self.wiring, Wiring::Attached(_) | Wiring::Served(_));
+        let wired = self.task.as_ref().is_none_or(|task| task.endpoints.is_empty());
+        stays && running && !declared && !wired && self.trouble.is_none()
     }
 
     /// Nothing of it is left.
@@ -343,20 +352,21 @@ impl Machine {
             Wish::Unknown => Ok(()),
             Wish::Gone(how) | Wish::Still(how) if running => self.leave(how, world, now),
             Wish::Gone(_) => self.tear_down(world),
-            Wish::Prepared if running => Ok(()),
+            Wish::Prepared if running => self.wire(world),
             Wish::Still(_) | Wish::Prepared => self.prepare(world),
             Wish::Running => self.run(world, now),
         }
     }
 
     fn run(&mut self, world: &World<'_>, now: Timestamp) -> Todo {
-        let generation = self.task.as_ref().map_or(0, |task| task.generation);
+        let Some(task) = &self.task else { return Ok(()) };
+        let (generation, how) = (task.generation, task.restart_how.clone());
         let newer = self.record.generation < generation;
         match &self.container {
             Container::Running { .. } => {
                 let committed = self.stop.as_ref().is_some_and(Stop::is_final);
                 if newer || committed {
-                    return self.leave(&StopHow::default(), world, now);
+                    return self.leave(&how, world, now);
                 }
                 self.stop = None;
                 self.wire(world)

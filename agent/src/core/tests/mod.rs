@@ -1,0 +1,9 @@
+//! The core's behaviour as text: what happens, and what the agent then does and says.
+
+mod adoption;
+mod bench;
+mod health;
+mod life;
+mod names;
+mod restart;
+mod stop;

@@ -1,0 +1,74 @@
+//! What the manager is to be told: the newest of everything, so that it never grows beyond the node's tasks,
+//! however long the manager is away.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+use cluster::{Ended, NetworkName, TaskId, TaskStatus, VolumeName};
+use tokio::sync::Notify;
+
+use crate::core::Report;
+
+/// Reports on their way to the session.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    waiting: Mutex<Waiting>,
+    more: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    statuses: BTreeMap<TaskId, TaskStatus>,
+    networks: BTreeSet<NetworkName>,
+    volumes: BTreeSet<VolumeName>,
+    resync: bool,
+}
+
+/// What the session sends next.
+#[derive(Debug, Default)]
+pub(crate) struct Parcel {
+    pub(crate) report: Report,
+    pub(crate) resync: bool,
+}
+
+impl Outbox {
+    /// Adds a report.
+    pub(crate) fn report(&self, report: Report) {
+        self.change(|waiting| {
+            waiting.statuses.extend(report.statuses);
+            waiting.networks.extend(report.ended.networks);
+            waiting.volumes.extend(report.ended.volumes);
+        });
+    }
+
+    /// Asks for all assignments.
+    pub(crate) fn resync(&self) {
+        self.change(|waiting| waiting.resync = true);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Waiting)) {
+        change(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        self.more.notify_one();
+    }
+
+    /// Waits until there is something, and takes it. Cancel safe.
+    pub(crate) async fn take(&self) -> Parcel {
+        loop {
+            let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+            let parcel = Parcel {
+                report: Report {
+                    statuses: waiting.statuses.into_iter().collect(),
+                    ended: Ended {
+                        networks: waiting.networks.into_iter().collect(),
+                        volumes: waiting.volumes.into_iter().collect(),
+                    },
+                },
+                resync: waiting.resync,
+            };
+            if parcel.resync || !parcel.report.is_empty() {
+                return parcel;
+            }
+            self.more.notified().await;
+        }
+    }
+}
