@@ -182,3 +182,94 @@ pub(crate) fn duplicates(published: &[Published]) -> BTreeSet<usize> {
     }
     double
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Protocol;
+
+    fn ips(ips: &[&str]) -> Vec<IpAddr> {
+        ips.iter().map(|ip| ip.parse().unwrap()).collect()
+    }
+
+    fn slots(backends: &[&str]) -> Slots {
+        Slots::default().assign(&ips(backends))
+    }
+
+    fn text(entry: &Entry) -> Vec<String> {
+        entry.inet.iter().map(Element::to_string).collect()
+    }
+
+    #[test]
+    fn the_last_slot_moves_into_the_hole() {
+        let check = |former: &[&str], wanted: &[&str], expect: &[&str]| {
+            assert_eq!(assign(&ips(former), ips(wanted).into_iter().collect()), ips(expect));
+        };
+        let [a, b, c, d] = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"];
+        check(&[], &[b, a, a], &[a, b]);
+        check(&[a, b, c], &[a, b, c], &[a, b, c]);
+        check(&[a, b, c], &[b, c], &[c, b]);
+        check(&[a, b, c], &[a, b], &[a, b]);
+        check(&[a, b, c], &[a, c, d], &[a, d, c]);
+        check(&[a, b], &[a, b, c, d], &[a, b, c, d]);
+        check(&[a, b], &[], &[]);
+        check(&[a, b, c, d], &[d], &[d]);
+    }
+
+    #[test]
+    fn more_backends_than_there_is_room_for_are_left_out() {
+        let many = (0..2_000_u32).map(|number| IpAddr::V4(Ipv4Addr::from(number))).collect();
+        assert_eq!(assign(&[], many).len(), limits::MAX_BACKENDS);
+    }
+
+    #[test]
+    fn a_vip_in_the_kernel() {
+        let entry =
+            vip_entry("10.1.0.200".parse().unwrap(), "br1", &slots(&["10.1.0.2", "10.1.0.3", "fd10::2"]));
+        assert_eq!(
+            text(&entry),
+            [
+                "vip4 { \"br1\" . 10.1.0.200 : goto vip-4-2 }",
+                "vip_be4 { 10.1.0.200 . 0 : 10.1.0.2 }",
+                "vip_be4 { 10.1.0.200 . 1 : 10.1.0.3 }",
+            ]
+        );
+        let entry = vip_entry("fd10::200".parse().unwrap(), "br1", &slots(&["10.1.0.2"]));
+        assert_eq!(text(&entry), ["vip_none6 { \"br1\" . fd10::200 }"]);
+    }
+
+    fn published(host_ip: Option<&str>) -> Published {
+        let host_ip = host_ip.map(|ip| ip.parse().unwrap());
+        Published { host_ip, host_port: 8080, protocol: Protocol::Tcp, target_port: 80, backends: Vec::new() }
+    }
+
+    #[test]
+    fn a_published_port_in_the_kernel() {
+        let check = |host_ip, backends: &[&str], expect: &[&str]| {
+            assert_eq!(text(&published_entry(&published(host_ip), &slots(backends))), expect, "{host_ip:?}");
+        };
+        let any4 = ["any4 { tcp . 8080 : goto any-4-1 }", "any_be4 { tcp . 8080 . 0 : 10.1.0.2 . 80 }"];
+        let any6 = ["any6 { tcp . 8080 : goto any-6-1 }", "any_be6 { tcp . 8080 . 0 : fd10::2 . 80 }"];
+        check(None, &["10.1.0.2", "fd10::2"], &[any4[0], any6[0], any4[1], any6[1]]);
+        check(None, &["10.1.0.2"], &any4);
+        check(Some("0.0.0.0"), &["10.1.0.2", "fd10::2"], &any4);
+        check(Some("::"), &["10.1.0.2", "fd10::2"], &any6);
+        check(None, &[], &["any_none4 { tcp . 8080 }", "any_none6 { tcp . 8080 }"]);
+        check(
+            Some("127.0.0.1"),
+            &["10.1.0.2"],
+            &[
+                "addr4 { 127.0.0.1 . tcp . 8080 : goto addr-4-1 }",
+                "addr_be4 { 127.0.0.1 . tcp . 8080 . 0 : 10.1.0.2 . 80 }",
+            ],
+        );
+        check(Some("127.0.0.1"), &[], &["addr_none4 { 127.0.0.1 . tcp . 8080 }"]);
+        check(Some("::1"), &["10.1.0.2"], &[]);
+    }
+
+    #[test]
+    fn a_port_published_twice_is_found() {
+        let all = [published(None), published(Some("127.0.0.1")), published(None)];
+        assert_eq!(duplicates(&all), [2].into());
+    }
+}

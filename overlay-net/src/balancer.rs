@@ -1,13 +1,13 @@
 //! Remembers what is balanced, and turns a new wish into the entries that differ and the ports that change hands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use tokio::runtime::Handle;
 
 use crate::balance::{self, Slots};
 use crate::ports::HeldPort;
-use crate::spec::{Balance, Conflict, Published, Vip};
+use crate::spec::{Balance, Conflict, NetworkId, Published, Vip};
 use crate::tables::Changes;
 use crate::{Error, PortOwner, Protocol, Result, owner};
 
@@ -37,6 +37,9 @@ pub(crate) struct Outcome {
     pub(crate) conflicts: Vec<Conflict>,
 }
 
+/// Networks and the names of their bridges.
+pub(crate) type Bridges = BTreeMap<NetworkId, String>;
+
 /// All VIPs and published ports of this engine.
 #[derive(Debug)]
 pub(crate) struct Balancer {
@@ -51,15 +54,11 @@ impl Balancer {
         Balancer { vips: BTreeMap::new(), held: BTreeMap::new(), runtime }
     }
 
-    /// Brings itself to `wanted`; `bridge` gives the name of a network's bridge. Looks closely only at what differs.
-    pub(crate) fn change(
-        &mut self,
-        wanted: &Balance,
-        bridge: impl Fn(&str) -> Option<String>,
-    ) -> Result<Outcome> {
+    /// Brings itself to `wanted`; `bridges` are the networks' bridges. Looks closely only at what differs.
+    pub(crate) fn change(&mut self, wanted: &Balance, bridges: &Bridges) -> Result<Outcome> {
         let mut outcome = Outcome::default();
         for (ip, vip) in &wanted.vips {
-            let Some(bridge) = bridge(&vip.network) else {
+            let Some(bridge) = bridges.get(&vip.network) else {
                 let network = &vip.network;
                 return Err(Error::Invalid(format!(
                     "the VIP {ip} is in the network {network}, which is not there"
@@ -79,7 +78,7 @@ impl Balancer {
         Ok(outcome)
     }
 
-    fn change_vip(&mut self, ip: IpAddr, vip: &Vip, bridge: String, outcome: &mut Outcome) {
+    fn change_vip(&mut self, ip: IpAddr, vip: &Vip, bridge: &str, outcome: &mut Outcome) {
         let former = self.vips.get(&ip);
         if former.is_some_and(|former| former.vip == *vip && former.bridge == bridge) {
             return;
@@ -87,15 +86,15 @@ impl Balancer {
         let former = former.map(|former| former.slots.clone()).unwrap_or_default();
         let slots = former.assign(&vip.backends);
         outcome.departed.extend(balance::departed(&former, &slots));
-        outcome.changes.insert(balance::vip_owner(ip), Some(balance::vip_entry(ip, &bridge, &slots)));
-        self.vips.insert(ip, Virtual { vip: vip.clone(), bridge, slots });
+        outcome.changes.insert(balance::vip_owner(ip), Some(balance::vip_entry(ip, bridge, &slots)));
+        self.vips.insert(ip, Virtual { vip: vip.clone(), bridge: bridge.to_owned(), slots });
     }
 
     fn change_ports(&mut self, wanted: &[Published], outcome: &mut Outcome) {
         let double = balance::duplicates(wanted);
         let mut former = std::mem::take(&mut self.held);
         let owners: Vec<_> = wanted.iter().map(balance::published_owner).collect();
-        let stays: std::collections::BTreeSet<_> = owners.iter().collect();
+        let stays: BTreeSet<_> = owners.iter().collect();
         // Everything that goes is let go before anything new is taken.
         former.retain(|owner, held| {
             let stays = stays.contains(owner);
@@ -145,12 +144,12 @@ impl Balancer {
     }
 
     /// The VIPs' entries anew, where a network's bridge got another name.
-    pub(crate) fn renamed_bridges(&mut self, bridge: impl Fn(&str) -> Option<String>) -> Changes {
+    pub(crate) fn renamed_bridges(&mut self, bridges: &Bridges) -> Changes {
         let mut changes = Changes::new();
         for (ip, known) in &mut self.vips {
-            if let Some(name) = bridge(&known.vip.network).filter(|name| *name != known.bridge) {
-                changes.insert(balance::vip_owner(*ip), Some(balance::vip_entry(*ip, &name, &known.slots)));
-                known.bridge = name;
+            if let Some(name) = bridges.get(&known.vip.network).filter(|name| **name != known.bridge) {
+                changes.insert(balance::vip_owner(*ip), Some(balance::vip_entry(*ip, name, &known.slots)));
+                known.bridge.clone_from(name);
             }
         }
         changes

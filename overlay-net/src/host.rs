@@ -112,7 +112,7 @@ impl Host {
         if !self.tables.is_absent() {
             self.tables.update(changes)?;
         }
-        if former && self.observed.networks().is_empty() {
+        if former && self.observed.bridges().is_empty() {
             self.leave_machine()?;
         }
         Ok(())
@@ -149,8 +149,7 @@ impl Host {
     /// Brings the balanced addresses and ports to `wanted`. Gives the ports that others have, and the backends that
     /// left, for [`Host::forget_flows`].
     pub(crate) fn set_balance(&mut self, wanted: &Balance) -> Result<(Vec<Conflict>, Vec<IpAddr>)> {
-        let observed = &self.observed;
-        let outcome = self.balancer.change(wanted, |network| bridge_name(observed, network))?;
+        let outcome = self.balancer.change(wanted, &self.observed.bridges())?;
         self.publish(outcome.changes)?;
         Ok((outcome.conflicts, outcome.departed))
     }
@@ -180,7 +179,7 @@ impl Host {
 
     /// What is there, by the caller's ids.
     pub(crate) fn inventory(&self) -> Inventory {
-        Inventory { networks: self.observed.networks(), netns: self.namespaces.list() }
+        Inventory { networks: self.observed.bridges().into_keys().collect(), netns: self.namespaces.list() }
     }
 
     /// Looks at the kernel afresh and repairs what differs from what is wanted. `damaged` says that something in
@@ -258,14 +257,9 @@ impl Host {
         for netns in self.wanted.endpoints.keys() {
             changes.extend(self.endpoint_entries(netns)?);
         }
-        let observed = &self.observed;
-        changes.extend(self.balancer.renamed_bridges(|network| bridge_name(observed, network)));
+        changes.extend(self.balancer.renamed_bridges(&self.observed.bridges()));
         Ok(changes)
     }
-}
-
-fn bridge_name(observed: &Observed, network: &str) -> Option<String> {
-    observed.bridge(network).map(|link| link.name.clone())
 }
 
 fn network_owner(id: &str) -> String {

@@ -62,13 +62,13 @@ impl Observed {
         self.with_prefix(format!("orc port {netns} {interface} ")).next()
     }
 
-    /// The ids of all networks that have a bridge.
-    pub(crate) fn networks(&self) -> Vec<NetworkId> {
-        let aliases = self.links.values().filter_map(|link| link.alias.as_deref());
-        let mut ids: Vec<_> =
-            aliases.filter_map(|alias| alias.strip_prefix("orc network ")?.split(' ').next()).collect();
-        ids.sort_unstable();
-        ids.into_iter().map(str::to_owned).collect()
+    /// All networks that have a bridge, with its name.
+    pub(crate) fn bridges(&self) -> BTreeMap<NetworkId, String> {
+        let network = |link: &Link| {
+            let id = link.alias.as_deref()?.strip_prefix("orc network ")?.split(' ').next()?;
+            Some((id.to_owned(), link.name.clone()))
+        };
+        self.links.values().filter_map(network).collect()
     }
 
     fn with_prefix(&self, prefix: String) -> impl Iterator<Item = &Link> {

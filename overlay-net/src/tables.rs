@@ -89,6 +89,8 @@ impl Tables {
     /// Changes what these owners have, in one transaction.
     pub(crate) fn update(&mut self, changes: Changes) -> Result<()> {
         let transaction = self.difference(&changes);
+        let chains: Vec<_> =
+            changes.values().flatten().flat_map(|entry| entry.chains.iter().copied()).collect();
         for (owner, entry) in changes {
             match entry {
                 Some(entry) => self.entries.insert(owner, entry),
@@ -100,8 +102,7 @@ impl Tables {
         }
         match transaction.commit(&mut self.socket) {
             Ok(()) => {
-                let needed = self.entries.values().flat_map(|entry| entry.chains.iter().copied());
-                self.chains.extend(needed);
+                self.chains.extend(chains);
                 Ok(())
             }
             Err(error) => {

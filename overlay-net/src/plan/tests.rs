@@ -143,7 +143,7 @@ fn the_rest_of_an_interrupted_attempt_is_removed() {
 fn what_nobody_has_claimed_yet_is_left_alone() {
     let (_, observed) = complete();
     assert_eq!(plan(&names(), &Wanted::default(), &observed), []);
-    assert_eq!(observed.networks(), ["front"]);
+    assert_eq!(observed.bridges().into_keys().collect::<Vec<_>>(), ["front"]);
 }
 
 #[test]

@@ -152,6 +152,7 @@ fn a_port_that_another_program_has_is_reported_with_the_program() {
 
 /// Not a limit, a measurement of what the worker does: `cargo test -p overlay-net update_cost -- --nocapture`.
 #[test]
+#[allow(clippy::print_stderr)]
 fn update_cost() {
     on_a_machine(async |machine| {
         let mut host = machine.host();

@@ -233,6 +233,14 @@ impl Machine {
         self.net.set_balance(&balance).await.unwrap()
     }
 
+    /// One published TCP port and nothing else.
+    pub(super) fn published_balance(&self, port: u16, backend: &str) -> Balance {
+        let backends = ips(&[backend]);
+        let published =
+            Published { host_ip: None, host_port: port, protocol: Protocol::Tcp, target_port: 80, backends };
+        Balance { published: vec![published], ..Balance::default() }
+    }
+
     /// Gives a network a VIP.
     pub(super) async fn vip(&self, network: u8, ip: &str, backends: &[&str]) {
         let vip = Vip { network: format!("net{network}"), backends: ips(backends) };
@@ -242,10 +250,6 @@ impl Machine {
             balance.clone()
         };
         assert_eq!(self.net.set_balance(&balance).await.unwrap(), []);
-    }
-
-    pub(super) fn balance(&self) -> Balance {
-        self.balance.borrow().clone()
     }
 }
 
