@@ -61,7 +61,7 @@ fn local_v4(text: &str) -> impl Iterator<Item = Ipv4Addr> {
 fn local_v6(text: &str) -> impl Iterator<Item = Ipv6Addr> {
     text.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
-        let address = u128::from_str_radix(words.next()?, 16).ok().map(Ipv6Addr::from)?;
+        let address = v6_address(words.next()?)?;
         let scope = words.nth(2)?;
         (scope != "20" && !address.is_loopback()).then_some(address)
     })
@@ -84,12 +84,17 @@ fn routes_v4(text: &str) -> impl Iterator<Item = Ipv4Net> {
 fn routes_v6(text: &str) -> impl Iterator<Item = Ipv6Net> {
     text.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
-        let address = u128::from_str_radix(words.next()?, 16).ok().map(Ipv6Addr::from)?;
+        let address = v6_address(words.next()?)?;
         let prefix = u8::from_str_radix(words.next()?, 16).ok()?;
         let network = Ipv6Net::new(address, prefix).ok()?;
         let ours = !address.is_loopback() && !address.is_multicast() && !address.is_unicast_link_local();
         (prefix > 0 && prefix < 128 && ours).then_some(network)
     })
+}
+
+/// Thirty-two hexadecimal digits without colons.
+fn v6_address(digits: &str) -> Option<Ipv6Addr> {
+    (digits.len() == 32).then(|| u128::from_str_radix(digits, 16).ok()).flatten().map(Ipv6Addr::from)
 }
 
 #[cfg(test)]
