@@ -54,14 +54,14 @@ pub(crate) fn refusal(doing: &str, status: &Status) -> Failure {
 
 impl Client {
     /// Connects to this user's engine, and starts it if it does not run.
-    pub(crate) async fn connect(global: &Global, output: &Output) -> Outcome<Self> {
+    pub(crate) async fn connect(global: &Global) -> Outcome<Self> {
         let dirs = Dirs::new(global.data_dir.as_deref())?;
         if let Some(client) = Self::running(&dirs).await? {
             return Ok(client);
         }
         start::start(&dirs)?;
         let client = Self::running(&dirs).await?;
-        client.ok_or_else(|| start::vanished(&dirs, output))
+        client.ok_or_else(|| start::vanished(&dirs))
     }
 
     /// Connects to the engine of these folders if it runs.
@@ -89,7 +89,7 @@ impl Client {
         output.note(&format!("the engine is another build (orc {}); restarting it", version.program));
         start::stop(&self.dirs)?;
         start::start(&self.dirs)?;
-        *self = Self::running(&self.dirs.clone()).await?.ok_or_else(|| start::vanished(&self.dirs, output))?;
+        *self = Self::running(&self.dirs.clone()).await?.ok_or_else(|| start::vanished(&self.dirs))?;
         Ok(())
     }
 

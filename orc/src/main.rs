@@ -38,8 +38,11 @@ fn main() -> ExitCode {
     if program.as_bytes().ends_with(b"demo") {
         return demo::main(rest);
     }
+    let words = || rest.iter().skip(1).cloned().collect();
     match rest.first().map(OsString::as_os_str).map(OsStr::as_bytes) {
-        Some(b"demo") => demo::main(rest.into_iter().skip(1).collect()),
+        Some(b"shim") => exit_code(runtime::shim_main(words())),
+        Some(b"init") => exit_code(runtime::init_main(words())),
+        Some(b"demo") => demo::main(words()),
         _ => people(),
     }
 }

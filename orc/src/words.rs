@@ -144,6 +144,7 @@ pub(crate) mod tests {
                 desired: Desired::Run,
                 gate: Gate::Open,
                 generation: 1,
+                restart_how: Default::default(),
                 status: TaskStatus { phase, at: Timestamp(0), container, problem: None },
                 created_at: Timestamp(1_000),
                 version: Version(1),

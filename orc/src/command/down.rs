@@ -31,7 +31,7 @@ pub(crate) struct Args {
 /// Removes the stack.
 pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
     let stack = project::stack_name(global, output)?;
-    let mut client = Client::connect(global, output).await?;
+    let mut client = Client::connect(global).await?;
     let mut watch = StackWatch::open(&mut client, &stack).await?;
     let before = match watch.view() {
         // Volumes outlive their stack; `-v` is for those, too.

@@ -50,7 +50,7 @@ pub(crate) struct Args {
 /// Runs a command and ends with its exit code.
 pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
     let stack = project::stack_name(global, output)?;
-    let mut client = Client::connect(global, output).await?;
+    let mut client = Client::connect(global).await?;
     let view = client.stack(&stack).await?;
     let task = pick::running(view.as_ref(), &args.service, args.index)?;
     let tty = !args.no_tty && !args.detach && terminal::interactive();

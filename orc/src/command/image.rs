@@ -74,7 +74,7 @@ pub(crate) enum Command {
 
 /// Runs it.
 pub(crate) async fn run(command: &Command, global: &Global, output: &Output) -> Outcome {
-    let mut client = Client::connect(global, output).await?;
+    let mut client = Client::connect(global).await?;
     match command {
         Command::Ls { quiet, format, reference } => {
             let images = client.images(reference.clone()).await?;
@@ -121,10 +121,7 @@ pub(crate) fn short(id: &str) -> String {
 }
 
 async fn pull(client: &mut Client, references: &[String], always: bool, output: &Output) -> Outcome {
-    let docker_config = project::variable("DOCKER_CONFIG")
-        .map(|folder| format!("{folder}/config.json"))
-        .or_else(|| project::variable("HOME").map(|home| format!("{home}/.docker/config.json")))
-        .unwrap_or_default();
+    let docker_config = project::docker_config().map_or_else(String::new, |path| path.display().to_string());
     let mut renderer = output.progress();
     let mut result = Ok(());
     for reference in references {

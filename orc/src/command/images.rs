@@ -29,7 +29,7 @@ pub(crate) struct Args {
 /// Prints a line for each container.
 pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
     let stack = project::stack_name(global, output)?;
-    let mut client = Client::connect(global, output).await?;
+    let mut client = Client::connect(global).await?;
     let view = client.stack(&stack).await?;
     let images = client.images(None).await?;
     let by_id: BTreeMap<&str, &Image> = images.iter().map(|image| (image.id.as_str(), image)).collect();

@@ -58,7 +58,7 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
         until_ms: args.until.as_deref().map(|text| time(text, "--until")).transpose()?,
     };
     let stack = project::stack_name(global, output)?;
-    let mut client = Client::connect(global, output).await?;
+    let mut client = Client::connect(global).await?;
     let mut watch = StackWatch::open(&mut client, &stack).await?;
     pick::services(watch.view(), &args.services)?;
     let mut lines = Lines::new(client, query);

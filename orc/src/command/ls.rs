@@ -31,7 +31,7 @@ pub(crate) struct Args {
 
 /// Prints the stacks.
 pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
-    let mut client = Client::connect(global, output).await?;
+    let mut client = Client::connect(global).await?;
     let now = Timestamp(now_ms());
     let stacks: Vec<(String, String)> = client
         .list(None)

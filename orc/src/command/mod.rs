@@ -23,24 +23,52 @@ use crate::output::Output;
 
 /// Runs a command to its end.
 pub(crate) fn run(cli: Cli, output: &Output) -> Outcome {
-    let global = cli.global;
+    let global = &cli.global;
+    refuse_without_plan(&cli.command, global)?;
     match cli.command {
-        Command::Config(args) => config::run(&args, &global, output),
-        Command::Graph(args) => graph::run(&args, &global, output),
-        Command::Engine(command) => engine::run(&command, &global, output),
+        Command::Config(args) => config::run(&args, global, output),
+        Command::Graph(args) => graph::run(&args, global, output),
+        Command::Engine(command) => engine::run(&command, global, output),
         Command::Version(args) => version::run(&args, output),
-        command => talk(command, &global, output),
+        Command::Up(args) => talk(up::run(&args, global, output)),
+        Command::Create(args) => talk(up::run(&args.into(), global, output)),
+        Command::Down(args) => talk(down::run(&args, global, output)),
+        Command::Ps(args) => talk(ps::run(&args, global, output)),
+        Command::Logs(args) => talk(logs::run(&args, global, output)),
+        Command::Exec(args) => talk(exec::run(&args, global, output)),
+        Command::Run(args) => talk(run::run(&args, global, output)),
+        Command::Start(args) => talk(state::start(&args, global, output)),
+        Command::Stop(args) => talk(state::stop(&args, global, output)),
+        Command::Restart(args) => talk(state::restart(&args, global, output)),
+        Command::Kill(args) => talk(state::kill(&args, global, output)),
+        Command::Rm(args) => talk(state::rm(&args, global, output)),
+        Command::Scale(args) => talk(scale::run(&args, global, output)),
+        Command::Port(args) => talk(port::run(&args, global, output)),
+        Command::Ls(args) => talk(ls::run(&args, global, output)),
+        Command::Images(args) => talk(images::run(&args, global, output)),
+        Command::Image(command) => talk(image::run(&command, global, output)),
     }
 }
 
-/// The commands that talk to an engine. Their runtime is this thread: starting more costs more than they do.
-fn talk(command: Command, global: &Global, output: &Output) -> Outcome {
-    if global.dry_run && !matches!(command, Command::Up(_) | Command::Create(_)) && changes(&command) {
-        return Err(Failure::new("this command has no plan to print")
-            .hint("`--dry-run` works with `up` and `create`, and with commands that change nothing"));
+/// A command that would change something although only a plan was asked for must not run.
+fn refuse_without_plan(command: &Command, global: &Global) -> Outcome {
+    use Command::{Config, Create, Graph, Images, Logs, Ls, Port, Ps, Up, Version};
+    let planned = matches!(command, Up(_) | Create(_));
+    let reads = matches!(
+        command,
+        Config(_) | Graph(_) | Images(_) | Logs(_) | Ls(_) | Port(_) | Ps(_) | Version(_)
+    );
+    if !global.dry_run || planned || reads {
+        return Ok(());
     }
+    Err(Failure::new("this command has no plan to print")
+        .hint("`--dry-run` works with `up` and `create`, and with commands that change nothing"))
+}
+
+/// Talks to an engine. The runtime is this thread: starting more costs more than they do.
+fn talk(command: impl Future<Output = Outcome>) -> Outcome {
     let runtime = runtime()?;
-    let result = runtime.block_on(dispatch(command, global, output));
+    let result = runtime.block_on(command);
     // A thread that reads the terminal may wait for a key for ever; nobody waits for it.
     runtime.shutdown_background();
     result
@@ -50,34 +78,4 @@ fn talk(command: Command, global: &Global, output: &Output) -> Outcome {
 pub(crate) fn runtime() -> Outcome<tokio::runtime::Runtime> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.doing(|| "cannot start".to_owned())
-}
-
-fn changes(command: &Command) -> bool {
-    !matches!(
-        command,
-        Command::Ps(_) | Command::Logs(_) | Command::Port(_) | Command::Ls(_) | Command::Images(_)
-    )
-}
-
-async fn dispatch(command: Command, global: &Global, output: &Output) -> Outcome {
-    match command {
-        Command::Up(args) => up::run(&args, global, output).await,
-        Command::Create(args) => up::run(&args.into(), global, output).await,
-        Command::Down(args) => down::run(&args, global, output).await,
-        Command::Ps(args) => ps::run(&args, global, output).await,
-        Command::Logs(args) => logs::run(&args, global, output).await,
-        Command::Exec(args) => exec::run(&args, global, output).await,
-        Command::Run(args) => run::run(&args, global, output).await,
-        Command::Start(args) => state::start(&args, global, output).await,
-        Command::Stop(args) => state::stop(&args, global, output).await,
-        Command::Restart(args) => state::restart(&args, global, output).await,
-        Command::Kill(args) => state::kill(&args, global, output).await,
-        Command::Rm(args) => state::rm(&args, global, output).await,
-        Command::Scale(args) => scale::run(&args, global, output).await,
-        Command::Port(args) => port::run(&args, global, output).await,
-        Command::Ls(args) => ls::run(&args, global, output).await,
-        Command::Images(args) => images::run(&args, global, output).await,
-        Command::Image(command) => image::run(&command, global, output).await,
-        Command::Config(_) | Command::Graph(_) | Command::Engine(_) | Command::Version(_) => Ok(()),
-    }
 }

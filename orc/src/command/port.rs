@@ -26,7 +26,7 @@ pub(crate) struct Args {
 /// Prints addresses, a line each.
 pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
     let stack = project::stack_name(global, output)?;
-    let mut client = Client::connect(global, output).await?;
+    let mut client = Client::connect(global).await?;
     let view = client.stack(&stack).await?;
     let found = pick::services(view.as_ref(), std::slice::from_ref(&args.service))?;
     let wanted = |port: &&PublishedPort| {

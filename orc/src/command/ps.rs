@@ -59,7 +59,7 @@ struct Row<'a> {
 /// Prints the tasks of a stack.
 pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
     let stack = project::stack_name(global, output)?;
-    let mut client = Client::connect(global, output).await?;
+    let mut client = Client::connect(global).await?;
     let view = client.stack(&stack).await?;
     let now = Timestamp(now_ms());
     let mut rows = Vec::new();

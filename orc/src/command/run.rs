@@ -65,7 +65,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
     let loaded = project::load_to_run(global, std::slice::from_ref(&args.service), output)?;
     let tty = !args.no_tty && !args.detach && terminal::interactive();
-    let mut client = Client::connect(global, output).await?;
+    let mut client = Client::connect(global).await?;
     client.same_build(output).await?;
     let stack = project::project(&loaded)?.name.clone();
     let mut watch = StackWatch::open(&mut client, &stack).await?;

@@ -24,7 +24,7 @@ pub(crate) struct Args {
 /// Wishes for the numbers and waits until they are reached.
 pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
     let stack = project::stack_name(global, output)?;
-    let mut client = Client::connect(global, output).await?;
+    let mut client = Client::connect(global).await?;
     let mut watch = StackWatch::open(&mut client, &stack).await?;
     let names: Vec<String> = args.services.iter().map(|(name, _)| name.clone()).collect();
     pick::services(watch.view(), &names)?;

@@ -84,7 +84,7 @@ struct Target {
 impl Target {
     async fn find(names: &[String], global: &Global, output: &Output) -> Outcome<Self> {
         let stack = project::stack_name(global, output)?;
-        let mut client = Client::connect(global, output).await?;
+        let mut client = Client::connect(global).await?;
         let watch = StackWatch::open(&mut client, &stack).await?;
         let services = pick::services(watch.view(), names)?;
         let services: Vec<String> = services.into_iter().map(|(name, _)| name.clone()).collect();

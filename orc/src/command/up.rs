@@ -114,7 +114,7 @@ pub(crate) fn parse_scale(text: &str) -> Result<(String, u32), String> {
 pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
     let loaded = project::load_to_run(global, &args.services, output)?;
     let wish = wish(args, &loaded)?;
-    let mut client = Client::connect(global, output).await?;
+    let mut client = Client::connect(global).await?;
     client.same_build(output).await?;
     let mut watch = StackWatch::open(&mut client, &wish.put.spec.name.0).await?;
     let before = watch.view().cloned();

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::limits;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::{limits, project};
 
 /// Where the log goes that was set aside.
 pub(crate) fn older(log: &Path) -> PathBuf {
@@ -17,6 +19,14 @@ pub(crate) fn rotate(log: &Path) {
         // An engine with a long log is better than none.
         let _ = fs::rename(log, older(log));
     }
+}
+
+/// Sends what the engine's parts have to say to standard error, which is the log. `ORC_LOG` says how much:
+/// `error`, `warn`, `info` (as without it), `debug`, `trace` or `off`.
+pub(crate) fn begin() {
+    let level = project::variable("ORC_LOG").and_then(|text| text.parse().ok()).unwrap_or(LevelFilter::INFO);
+    // It fails only where somebody else has begun already.
+    let _ = tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(std::io::stderr).try_init();
 }
 
 #[cfg(test)]

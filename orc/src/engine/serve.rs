@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use agent::AgentConfig;
 use cluster::NodeId;
 use manager::ManagerConfig;
 use tokio::net::UnixListener;
@@ -13,9 +14,9 @@ use tokio::sync::watch;
 
 use super::dirs::Dirs;
 use super::lock::{Lock, holder, private_dir};
-use super::{identity, privileges};
+use super::{identity, log, privileges};
 use crate::failure::{Doing, Failure, Outcome};
-use crate::limits;
+use crate::{limits, project};
 
 /// Threads that share the engine's work. Two keep one slow disk from stopping everything; more would only
 /// cost memory.
@@ -30,6 +31,7 @@ pub(crate) fn run(dirs: &Dirs, ready: impl FnOnce()) -> Outcome {
     private_dir(&dirs.data)?;
     private_dir(&dirs.run)?;
     let _lock = only_engine(dirs)?;
+    log::begin();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
     let runtime = runtime.doing(|| "cannot start the engine's threads".to_owned())?;
     let result = runtime.block_on(serve(dirs, ready));
@@ -63,9 +65,19 @@ async fn serve(dirs: &Dirs, ready: impl FnOnce()) -> Outcome {
         build_id: identity::build_id(),
     };
     let manager = manager::start(config).await.doing(|| "cannot start the manager".to_owned())?;
-    let router = api::Router::new().with(manager.control_service()).with(manager.dispatch_service());
-    let listener = listen(&dirs.socket())?;
+    // The agent speaks with the manager as it would with one on another machine. The kernel keeps its
+    // connection, and those of clients that come early, until the services behind it are there.
+    let socket = dirs.socket();
+    let listener = listen(&socket)?;
+    let channel = api::unix::connect(&socket).await.doing(|| "cannot reach the engine's own socket".to_owned())?;
+    let agent = agent::start(agent_config(dirs, engine_id.clone(), node), channel).await;
+    let agent = agent.doing(|| "cannot start the agent".to_owned())?;
+    let router = api::Router::new()
+        .with(manager.control_service())
+        .with(manager.dispatch_service())
+        .with(api::node_server(agent.node_service()));
     ready();
+    tracing::info!("engine {engine_id} answers on {}", dirs.socket().display());
 
     let (stop, stopped) = watch::channel(false);
     let mut asked = stopped.clone();
@@ -79,11 +91,25 @@ async fn serve(dirs: &Dirs, ready: impl FnOnce()) -> Outcome {
         () = idle_for_long(manager.idle()) => Ok(()),
         ended = manager.ended() => ended.doing(|| "the manager failed".to_owned()),
     };
+    tracing::info!("engine {engine_id} ends; containers go on");
     let _ = stop.send(true);
     // Most open requests only wait for news, and there will be none.
     let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;
+    agent.shutdown().await;
     manager.shutdown().await;
     result
+}
+
+fn agent_config(dirs: &Dirs, engine_id: String, node: NodeId) -> AgentConfig {
+    AgentConfig {
+        data_dir: dirs.data.clone(),
+        run_dir: dirs.run.clone(),
+        engine_id,
+        node,
+        oci_runtime: project::variable("ORC_RUNTIME").map(PathBuf::from),
+        docker_config: project::docker_config(),
+        program: None,
+    }
 }
 
 /// Done once there has been nothing to look after for long.

@@ -18,7 +18,6 @@ use super::{log, privileges};
 use crate::client;
 use crate::failure::{Doing, Failure, Outcome};
 use crate::limits;
-use crate::output::Output;
 
 /// What an engine says once it answers.
 pub(crate) const READY: &str = "ready\n";
@@ -132,7 +131,7 @@ pub(crate) fn stop(dirs: &Dirs) -> Outcome<bool> {
 }
 
 /// The engine said that it was ready, and is gone.
-pub(crate) fn vanished(dirs: &Dirs, _: &Output) -> Failure {
+pub(crate) fn vanished(dirs: &Dirs) -> Failure {
     Failure::new("the engine ended as soon as it was started").hint(see_log(dirs))
 }
 
