@@ -10,9 +10,9 @@ use crate::client::Client;
 use crate::failure::{Doing, Failure, Outcome};
 use crate::follow::{self, Aim};
 use crate::logs::{Lines, Query};
+use crate::output::Output;
 use crate::output::log::{LogPrinter, LogStyle};
 use crate::output::progress::Plain;
-use crate::output::Output;
 use crate::settle::Goal;
 use crate::watch::StackWatch;
 
@@ -35,7 +35,9 @@ pub(crate) struct How {
 /// Milliseconds since the epoch.
 pub(crate) fn now_ms() -> u64 {
     // A clock before 1970 is a clock that was never set.
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(0))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(0))
 }
 
 /// Why the output ends.
@@ -95,9 +97,10 @@ async fn show(client: &Client, watch: &mut StackWatch, aim: &Aim, how: &How) -> 
             settled = aim.verdict(watch.view()).is_some();
         }
         let ended = settled && tasks(watch.view(), aim).all(|task| !task.task.is_running() && over(task));
-        let aborted = how.abort_on_exit && tasks(watch.view(), aim).any(|task| task.task.finished().is_some());
+        let aborted =
+            how.abort_on_exit && tasks(watch.view(), aim).any(|task| task.task.finished().is_some());
         if ended || aborted {
-            drain(&mut lines, &mut printer).await;
+            lines.rest(&mut printer).await?;
             return Ok(if ended { End::AllEnded } else { End::Aborted });
         }
         tokio::select! {
@@ -114,14 +117,6 @@ async fn show(client: &Client, watch: &mut StackWatch, aim: &Aim, how: &How) -> 
 /// Whether a task that does not run stays so.
 fn over(view: &TaskView) -> bool {
     view.task.finished().is_some() || view.waits.as_ref().is_some_and(|wait| wait.hopeless)
-}
-
-/// The last words of containers that have ended are on their way; a moment of silence means that they are in.
-async fn drain(lines: &mut Lines, printer: &mut LogPrinter) {
-    let silence = std::time::Duration::from_millis(100);
-    while let Ok(Ok(Some(line))) = tokio::time::timeout(silence, lines.next()).await {
-        lines.print(&line, printer);
-    }
 }
 
 fn tasks<'a>(view: Option<&'a StackView>, aim: &'a Aim) -> impl Iterator<Item = &'a TaskView> {

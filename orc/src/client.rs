@@ -8,8 +8,8 @@ use api::control::{self, ApplyStackReply, BlobChunk, VersionReply, WatchEvent};
 use api::convert;
 use api::node::node_client::NodeClient;
 use api::node::{
-    CheckPortsRequest, ExecInput, ExecOutput, Image, ImageBytes, ImageListRequest, ImageProgress, ImagePullRequest,
-    ImageRemoveRequest, ImageSaveRequest, LogLine, LogsRequest, Port, PortOwner,
+    CheckPortsRequest, ExecInput, ExecOutput, Image, ImageBytes, ImageListRequest, ImageProgress,
+    ImagePullRequest, ImageRemoveRequest, ImageSaveRequest, LogLine, LogsRequest, Port, PortOwner,
 };
 use api::refusal::Details;
 use api::unix::ConnectError;
@@ -38,7 +38,8 @@ pub(crate) fn refusal(doing: &str, status: &Status) -> Failure {
     let failure = match status.code() {
         // The connection broke: what the engine meant to say is not known.
         tonic::Code::Unavailable | tonic::Code::Unknown if status.message().contains("transport") => {
-            return Failure::new(doing).because(&std::io::Error::other("the connection to the engine broke"))
+            return Failure::new(doing)
+                .because(&std::io::Error::other("the connection to the engine broke"))
                 .hint("`orc engine logs` shows the engine's last words; the next command starts it again");
         }
         tonic::Code::FailedPrecondition | tonic::Code::NotFound | tonic::Code::InvalidArgument => {
@@ -123,11 +124,19 @@ impl Client {
     pub(crate) async fn remove_stack(&mut self, stack: &str, volumes: bool, how: StopHow) -> Outcome<u64> {
         let request = control::RemoveStackRequest { stack: stack.to_owned(), volumes, how: Some(how.into()) };
         let reply = self.control.remove_stack(request).await;
-        Ok(reply.map_err(|status| refusal(&format!("cannot remove stack `{stack}`"), &status))?.into_inner().version)
+        Ok(reply
+            .map_err(|status| refusal(&format!("cannot remove stack `{stack}`"), &status))?
+            .into_inner()
+            .version)
     }
 
     /// Wishes for a one-off container.
-    pub(crate) async fn put_one_off(&mut self, stack: &str, service: &str, spec: &ServiceSpec) -> Outcome<u64> {
+    pub(crate) async fn put_one_off(
+        &mut self,
+        stack: &str,
+        service: &str,
+        spec: &ServiceSpec,
+    ) -> Outcome<u64> {
         let request = control::PutOneOffRequest {
             stack: stack.to_owned(),
             service: service.to_owned(),
@@ -138,7 +147,12 @@ impl Client {
     }
 
     /// Wishes that services run, stop, restart or go; no name means all of the stack.
-    pub(crate) async fn set_run(&mut self, stack: &str, services: &[String], action: &RunAction) -> Outcome<u64> {
+    pub(crate) async fn set_run(
+        &mut self,
+        stack: &str,
+        services: &[String],
+        action: &RunAction,
+    ) -> Outcome<u64> {
         let (action, how) = convert::run_action_to(action.clone());
         let request = control::SetRunRequest {
             stack: stack.to_owned(),
@@ -156,13 +170,17 @@ impl Client {
         let request =
             control::ScaleRequest { stack: stack.to_owned(), replicas: replicas.iter().cloned().collect() };
         let reply = self.control.scale(request).await;
-        Ok(reply.map_err(|status| refusal(&format!("cannot scale stack `{stack}`"), &status))?.into_inner().version)
+        Ok(reply
+            .map_err(|status| refusal(&format!("cannot scale stack `{stack}`"), &status))?
+            .into_inner()
+            .version)
     }
 
     /// The stacks there are, or the one named.
     pub(crate) async fn list(&mut self, stack: Option<&str>) -> Outcome<Vec<StackView>> {
         let request = control::ListRequest { stack: stack.map(ToOwned::to_owned) };
-        let reply = self.control.list(request).await.map_err(|status| refusal("cannot list stacks", &status))?;
+        let reply =
+            self.control.list(request).await.map_err(|status| refusal("cannot list stacks", &status))?;
         let stacks = reply.into_inner().stacks_json;
         let views: Result<Vec<StackView>, Status> =
             stacks.iter().map(|json| convert::from_json(json, "a stack")).collect();
@@ -243,7 +261,11 @@ impl Client {
     }
 
     /// Removes images; answers those that are gone.
-    pub(crate) async fn remove_images(&mut self, references: Vec<String>, force: bool) -> Outcome<Vec<Image>> {
+    pub(crate) async fn remove_images(
+        &mut self,
+        references: Vec<String>,
+        force: bool,
+    ) -> Outcome<Vec<Image>> {
         let reply = self.node.image_remove(ImageRemoveRequest { references, force }).await;
         Ok(reply.map_err(|status| refusal("cannot remove the images", &status))?.into_inner().images)
     }
@@ -257,7 +279,8 @@ fn own_socket(socket: &Path) -> Outcome {
     if found.uid() == user || found.uid() == 0 {
         return Ok(());
     }
-    let message = format!("the socket `{}` belongs to user {}, not to user {user}", socket.display(), found.uid());
+    let message =
+        format!("the socket `{}` belongs to user {}, not to user {user}", socket.display(), found.uid());
     Err(Failure::new(message).hint("it might only pretend to be an engine's; nothing was sent to it"))
 }
 
@@ -267,7 +290,9 @@ pub(crate) fn listener_pid(socket: &Path) -> Outcome<Option<rustix::process::Pid
     own_socket(socket)?;
     let stream = match std::os::unix::net::UnixStream::connect(socket) {
         Ok(stream) => stream,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Ok(None),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+            return Ok(None);
+        }
         Err(error) => {
             return Err(Failure::new(format!("cannot reach `{}`", socket.display())).because(&error));
         }

@@ -54,7 +54,9 @@ impl Aim {
 
     fn unchanged(&self, name: &str, service: &ServiceView) -> bool {
         let before = self.before.as_ref().and_then(|view| view.services.get(name));
-        before.is_some_and(|before| before.tasks.len() == service.tasks.len() && starts(before) == starts(service))
+        before.is_some_and(|before| {
+            before.tasks.len() == service.tasks.len() && starts(before) == starts(service)
+        })
     }
 }
 
@@ -81,11 +83,13 @@ pub(crate) async fn settle(watch: &mut StackWatch, aim: &Aim, output: &Output) -
     let mut renderer = output.progress();
     let result = match aim.timeout {
         None => until_verdict(watch, aim, renderer.as_mut()).await,
-        Some(timeout) => match tokio::time::timeout(timeout, until_verdict(watch, aim, renderer.as_mut())).await {
-            Ok(result) => result,
-            Err(_) => Err(Failure::new(format!("not all is as wished after {} s", timeout.as_secs()))
-                .hint("`orc ps -a` says what is missing; the engine goes on with it")),
-        },
+        Some(timeout) => {
+            match tokio::time::timeout(timeout, until_verdict(watch, aim, renderer.as_mut())).await {
+                Ok(result) => result,
+                Err(_) => Err(Failure::new(format!("not all is as wished after {} s", timeout.as_secs()))
+                    .hint("`orc ps -a` says what is missing; the engine goes on with it")),
+            }
+        }
     };
     renderer.finish();
     result

@@ -33,7 +33,10 @@ pub(crate) struct Lines {
     query: Query,
     sender: mpsc::Sender<Outcome<LogLine>>,
     receiver: mpsc::Receiver<Outcome<LogLine>>,
+    /// The name of each task asked for.
     names: BTreeMap<String, String>,
+    /// How many lines of each task were printed.
+    printed: BTreeMap<String, u64>,
     open: usize,
 }
 
@@ -41,7 +44,7 @@ impl Lines {
     /// No lines yet.
     pub(crate) fn new(client: Client, query: Query) -> Self {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        Self { client, query, sender, receiver, names: BTreeMap::new(), open: 0 }
+        Self { client, query, sender, receiver, names: BTreeMap::new(), printed: BTreeMap::new(), open: 0 }
     }
 
     /// Asks for the lines of those tasks that were not asked for yet. The first request gets old lines merged
@@ -49,7 +52,8 @@ impl Lines {
     pub(crate) fn add(&mut self, view: &StackView, wanted: impl Fn(&str) -> bool) {
         let mut new = Vec::new();
         for (service, value) in view.services.iter().filter(|(service, _)| wanted(service)) {
-            for task in value.tasks.values() {
+            // Before there is a container there is no log that could be followed.
+            for task in value.tasks.values().filter(|task| task.task.container().is_some()) {
                 let name = short_name(view, service, value.spec.one_off, &task.container_name);
                 if self.names.insert(task.task.id.to_string(), name).is_none() {
                     new.push(task.task.id);
@@ -106,16 +110,41 @@ impl Lines {
     }
 
     /// Prints a line.
-    pub(crate) fn print(&self, line: &LogLine, printer: &mut LogPrinter) {
+    pub(crate) fn print(&mut self, line: &LogLine, printer: &mut LogPrinter) {
+        *self.printed.entry(line.task.clone()).or_default() += 1;
         let name = self.names.get(&line.task).map_or(line.task.as_str(), String::as_str);
         printer.line(name, &time(line), &line.line);
+    }
+
+    /// Prints what containers that have ended wrote and nobody printed yet. A line that was written just before
+    /// the end may reach a follower after the news of the end: only the log itself knows which is the last.
+    pub(crate) async fn rest(&mut self, printer: &mut LogPrinter) -> Outcome {
+        let request = LogsRequest {
+            tasks: self.names.keys().cloned().collect(),
+            follow: false,
+            tail: self.query.tail,
+            since_ms: self.query.since_ms,
+            until_ms: self.query.until_ms,
+        };
+        let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+        let mut stream = self.client.logs(request).await?;
+        let failed = |status: tonic::Status| client::refusal("cannot read the logs", &status);
+        while let Some(line) = stream.message().await.map_err(failed)? {
+            let seen = seen.entry(line.task.clone()).or_default();
+            *seen += 1;
+            if self.printed.get(&line.task).is_none_or(|printed| *seen > *printed) {
+                self.print(&line, printer);
+            }
+        }
+        Ok(())
     }
 }
 
 async fn forward(client: &mut Client, request: LogsRequest, to: &mpsc::Sender<Outcome<LogLine>>) -> Outcome {
     let mut stream = client.logs(request).await?;
     loop {
-        let line = stream.message().await.map_err(|status| client::refusal("cannot read the logs", &status))?;
+        let line =
+            stream.message().await.map_err(|status| client::refusal("cannot read the logs", &status))?;
         match line {
             Some(line) => {
                 if to.send(Ok(line)).await.is_err() {

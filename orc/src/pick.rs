@@ -12,7 +12,9 @@ pub(crate) fn services<'a>(
     let Some(view) = view else {
         return match names.first() {
             None => Ok(Vec::new()),
-            Some(name) => Err(Failure::new(format!("there is no service `{name}`: nothing of this stack was started"))),
+            Some(name) => {
+                Err(Failure::new(format!("there is no service `{name}`: nothing of this stack was started")))
+            }
         };
     };
     for name in names {
@@ -27,7 +29,11 @@ pub(crate) fn services<'a>(
 }
 
 /// The running task of a service with an index (docker compose's `--index`: the slot), or its first one.
-pub(crate) fn running<'a>(view: Option<&'a StackView>, service: &str, index: Option<u32>) -> Outcome<&'a TaskView> {
+pub(crate) fn running<'a>(
+    view: Option<&'a StackView>,
+    service: &str,
+    index: Option<u32>,
+) -> Outcome<&'a TaskView> {
     let found = services(view, &[service.to_owned()])?;
     let tasks = found.into_iter().flat_map(|(_, service)| service.tasks.values());
     let mut running: Vec<&TaskView> = tasks.filter(|task| task.task.is_running()).collect();

@@ -37,7 +37,11 @@ pub(crate) fn load_to_run(global: &Global, services: &[String], output: &Output)
     let loaded = load(&request(global, services)?, output)?;
     let unsupported = compose_spec::check_support(&loaded);
     show(&loaded, &unsupported, output);
-    if unsupported.iter().any(compose_spec::Diagnostic::is_error) { Err(Failure::Exit(1)) } else { Ok(loaded) }
+    if unsupported.iter().any(compose_spec::Diagnostic::is_error) {
+        Err(Failure::Exit(1))
+    } else {
+        Ok(loaded)
+    }
 }
 
 /// The project of a successful load.

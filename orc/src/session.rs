@@ -98,7 +98,8 @@ fn number(kind: SignalKind) -> exec_input::Kind {
 
 async fn receive(mut output: Streaming<ExecOutput>) -> Outcome<Option<i32>> {
     loop {
-        let message = output.message().await.map_err(|status| client::refusal("cannot run the command", &status))?;
+        let message =
+            output.message().await.map_err(|status| client::refusal("cannot run the command", &status))?;
         match message.map(|message| message.kind) {
             Some(Some(exec_output::Kind::Stdout(bytes))) => raw::stdout(&bytes),
             Some(Some(exec_output::Kind::Stderr(bytes))) => raw::stderr_bytes(&bytes),

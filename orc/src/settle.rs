@@ -102,7 +102,11 @@ fn look(view: &TaskView, goal: Goal) -> Look {
             use ContainerState::{Paused, Restarting, Running, Stopping};
             matches!(container.state, Running | Paused | Restarting { .. } | Stopping)
         });
-        return if running { Look::new(Class::Working, "stopping") } else { Look::new(Class::Done, "stopped") };
+        return if running {
+            Look::new(Class::Working, "stopping")
+        } else {
+            Look::new(Class::Done, "stopped")
+        };
     }
     if let Some(exit) = task.finished() {
         return match (&exit.error, exit.code, goal) {
@@ -131,12 +135,15 @@ fn look(view: &TaskView, goal: Goal) -> Look {
         let class = if wait.hopeless { Class::Failed } else { Class::Waiting };
         return Look::new(class, "waiting").note(&wait.reason);
     }
-    Look::new(Class::Working, match task.status.phase {
-        Phase::Assigned => "pending",
-        Phase::Preparing => "preparing",
-        Phase::Prepared | Phase::Started => "starting",
-        Phase::Removed => "removed",
-    })
+    Look::new(
+        Class::Working,
+        match task.status.phase {
+            Phase::Assigned => "pending",
+            Phase::Preparing => "preparing",
+            Phase::Prepared | Phase::Started => "starting",
+            Phase::Removed => "removed",
+        },
+    )
 }
 
 fn running(view: &TaskView, goal: Goal) -> Look {
@@ -192,7 +199,8 @@ fn depends_on_failure(view: &StackView, name: &str, failed: &BTreeSet<&str>) -> 
 
 fn is_unhealthy(view: &StackView, name: &str) -> bool {
     view.services.get(name).is_some_and(|service| {
-        let containers = service.tasks.values().filter(|view| is_current(view)).filter_map(|view| view.task.container());
+        let containers =
+            service.tasks.values().filter(|view| is_current(view)).filter_map(|view| view.task.container());
         containers.into_iter().any(|container| matches!(container.health, Health::Unhealthy { .. }))
     })
 }
@@ -249,12 +257,22 @@ mod tests {
         check(&service(1, vec![exited(1, 0, None)]), Goal::Healthy, Class::Done, "1/1 completed");
         check(&service(1, vec![exited(1, 3, None)]), Goal::Started, Class::Done, "1/1 exited (3)");
         check(&service(1, vec![exited(1, 3, None)]), Goal::Healthy, Class::Failed, "0/1 exited (3)");
-        check(&service(1, vec![exited(1, 127, Some("no"))]), Goal::Started, Class::Failed, "0/1 exited (127)");
+        check(
+            &service(1, vec![exited(1, 127, Some("no"))]),
+            Goal::Started,
+            Class::Failed,
+            "0/1 exited (127)",
+        );
         check(&service(1, vec![running()]), Goal::Stopped, Class::Working, "0/1 stopping");
         check(&service(1, vec![exited(1, 3, None)]), Goal::Stopped, Class::Done, "1/1 stopped");
         let mut old = running();
         old.current = false;
-        check(&service(1, vec![old, task(2, Some(ContainerState::Running))]), Goal::Started, Class::Working, "1/1 running");
+        check(
+            &service(1, vec![old, task(2, Some(ContainerState::Running))]),
+            Goal::Started,
+            Class::Working,
+            "1/1 running",
+        );
     }
 
     #[test]

@@ -44,9 +44,11 @@ impl StackWatch {
 
     /// Takes one message over; answers whether it was the end of what there is at the start.
     async fn receive(&mut self) -> Outcome<bool> {
-        let message = self.stream.message().await.map_err(|status| client::refusal("the engine went away", &status))?;
+        let message =
+            self.stream.message().await.map_err(|status| client::refusal("the engine went away", &status))?;
         let message = message.ok_or_else(|| {
-            Failure::new("the engine ended").hint("what it was told goes on when it is started again: see `orc ps`")
+            Failure::new("the engine ended")
+                .hint("what it was told goes on when it is started again: see `orc ps`")
         })?;
         self.version = self.version.max(message.version);
         let watched = Watched::from_event(message).map_err(|status| {

@@ -86,7 +86,8 @@ impl Contents<'_> {
         }
         for (key, config) in &project.configs {
             let (file, variable) = (config.file.as_deref(), config.environment.as_deref());
-            let content = self.content(&format!("config `{key}`"), file, variable, config.content.as_deref())?;
+            let content =
+                self.content(&format!("config `{key}`"), file, variable, config.content.as_deref())?;
             digests.configs.insert(key.clone(), self.keep(content));
         }
         Ok(digests)

@@ -31,7 +31,10 @@ fn state_of(view: &TaskView, now: Timestamp) -> (&'static str, String) {
     let Some(container) = task.container() else {
         let since = view.waits.as_ref().map_or(task.created_at, |wait| wait.since);
         let word = if task.status.phase == Phase::Preparing { "preparing" } else { "pending" };
-        return (if word == "pending" { "pending" } else { "created" }, format!("{word} for {}", span(now, since)));
+        return (
+            if word == "pending" { "pending" } else { "created" },
+            format!("{word} for {}", span(now, since)),
+        );
     };
     let ago = |at: Option<Timestamp>| at.map_or_else(|| "?".to_owned(), |at| span(now, at));
     match container.state {
@@ -47,7 +50,8 @@ fn state_of(view: &TaskView, now: Timestamp) -> (&'static str, String) {
         }
         ContainerState::Paused => ("paused", "paused".to_owned()),
         ContainerState::Restarting { at } => {
-            let code = container.exit.as_ref().map_or_else(String::new, |exit| format!(" after exit {}", exit.code));
+            let code =
+                container.exit.as_ref().map_or_else(String::new, |exit| format!(" after exit {}", exit.code));
             ("restarting", format!("restarting in {}{code}", span(at, now)))
         }
         ContainerState::Stopping => ("running", "stopping".to_owned()),
@@ -110,8 +114,8 @@ pub(crate) mod tests {
 
     use cluster::view::Wait;
     use cluster::{
-        ContainerStatus, Desired, Exit, Gate, NodeId, Problem, ServiceKey, ServiceSpec, StackName, Task, TaskId,
-        TaskStatus, Version,
+        ContainerStatus, Desired, Exit, Gate, NodeId, Problem, ServiceKey, ServiceSpec, StackName, Task,
+        TaskId, TaskStatus, Version,
     };
 
     use super::*;
@@ -185,7 +189,8 @@ pub(crate) mod tests {
         check(&view, "exited", "exited (137) 2s ago", "killed: out of memory");
         let container = view.task.status.container.as_mut().unwrap();
         container.state = ContainerState::Restarting { at: Timestamp(64_000) };
-        container.exit = Some(Exit { code: 127, oom: false, error: Some("`x` is not there".into()), at: now });
+        container.exit =
+            Some(Exit { code: 127, oom: false, error: Some("`x` is not there".into()), at: now });
         check(&view, "restarting", "restarting in 3s after exit 127", "`x` is not there");
     }
 }

@@ -13,7 +13,6 @@ use crate::project;
 
 /// Flags of `orc config`.
 #[derive(Debug, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of docker compose")]
 pub(crate) struct Args {
     /// Form of the output
     #[arg(long, value_enum, default_value_t)]

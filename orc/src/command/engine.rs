@@ -45,7 +45,11 @@ pub(crate) fn run(command: &Command, global: &Global, output: &Output) -> Outcom
         Command::Status { format } => super::runtime()?.block_on(status(&dirs, *format, output)),
         Command::Stop => {
             let ran = start::stop(&dirs)?;
-            output.note(if ran { "the engine has ended; containers go on" } else { "the engine does not run" });
+            output.note(if ran {
+                "the engine has ended; containers go on"
+            } else {
+                "the engine does not run"
+            });
             Ok(())
         }
         Command::Logs => print_log(&dirs.log()),
@@ -96,7 +100,10 @@ async fn status(dirs: &Dirs, format: Format, output: &Output) -> Outcome {
         return Ok(());
     }
     let since = words::span(Timestamp(now_ms()), Timestamp(version.started_at_ms));
-    output.line(&format!("running for {since} as pid {} (orc {}, id {})", version.pid, version.program, version.engine_id));
+    output.line(&format!(
+        "running for {since} as pid {} (orc {}, id {})",
+        version.pid, version.program, version.engine_id
+    ));
     output.line(&format!("stacks  {}", stacks.len()));
     output.line(&format!("data    {}", dirs.data.display()));
     output.line(&format!("socket  {}", dirs.socket().display()));
@@ -108,7 +115,9 @@ fn print_log(path: &Path) -> Outcome {
         match std::fs::read(&part) {
             Ok(bytes) => raw::stdout(&bytes),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(Failure::new(format!("cannot read `{}`", part.display())).because(&error)),
+            Err(error) => {
+                return Err(Failure::new(format!("cannot read `{}`", part.display())).because(&error));
+            }
         }
     }
     Ok(())

@@ -11,7 +11,6 @@ use crate::{pick, project, terminal};
 
 /// Flags of `orc exec`.
 #[derive(Debug, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of docker compose")]
 pub(crate) struct Args {
     /// Start it and do not stay
     #[arg(short, long)]
@@ -76,7 +75,8 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
 
 /// The engine kills what nobody listens to, so that somebody has to.
 async fn detached(_: &mut Client, _: ExecStart) -> Outcome {
-    Err(Failure::new("`exec --detach` is not supported yet").hint("leave `-d` away, or end the line with `&`"))
+    Err(Failure::new("`exec --detach` is not supported yet")
+        .hint("leave `-d` away, or end the line with `&`"))
 }
 
 /// `NAME=VALUE` as it is, `NAME` with the caller's value if there is one.

@@ -86,7 +86,10 @@ mod tests {
     fn edges_say_what_is_waited_for() {
         let json = r#"{"name": "shop", "services": {"db": {}, "web": {"depends_on": {"db": {"condition": "service_healthy"}}}}}"#;
         let project: Project = serde_json::from_str(json).unwrap();
-        assert_eq!(dot(&project), "digraph \"shop\" {\n  \"db\"\n  \"web\"\n  \"web\" -> \"db\" [label=\"healthy\"]\n}\n");
+        assert_eq!(
+            dot(&project),
+            "digraph \"shop\" {\n  \"db\"\n  \"web\"\n  \"web\" -> \"db\" [label=\"healthy\"]\n}\n"
+        );
         assert_eq!(mermaid(&project), "flowchart LR\n  s0[\"db\"]\n  s1[\"web\"]\n  s1 -- healthy --> s0\n");
     }
 }

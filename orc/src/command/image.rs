@@ -107,7 +107,9 @@ fn list(images: &[Image], quiet: bool, format: Format, output: &Output) {
         } else {
             let nameless = [String::from("<none>")];
             let names = if image.references.is_empty() { &nameless[..] } else { &image.references };
-            names.iter().for_each(|name| table.row([name.clone(), short(&image.id), bytes(image.size_bytes)]));
+            names
+                .iter()
+                .for_each(|name| table.row([name.clone(), short(&image.id), bytes(image.size_bytes)]));
         }
     }
     if !quiet && format == Format::Table {
@@ -181,12 +183,17 @@ async fn load(client: &mut Client, input: Option<&PathBuf>, output: &Output) -> 
     Ok(())
 }
 
-async fn read_archive(mut source: Box<dyn AsyncRead + Send + Unpin>, to: mpsc::Sender<ImageBytes>) -> Outcome {
+async fn read_archive(
+    mut source: Box<dyn AsyncRead + Send + Unpin>,
+    to: mpsc::Sender<ImageBytes>,
+) -> Outcome {
     loop {
         let mut data = Vec::with_capacity(api::limits::CHUNK_BYTES);
         let length = (&mut source).take(api::limits::CHUNK_BYTES as u64).read_to_end(&mut data).await;
         // When the engine has hung up, it says why.
-        if length.doing(|| "cannot read the archive".to_owned())? == 0 || to.send(ImageBytes { data }).await.is_err() {
+        if length.doing(|| "cannot read the archive".to_owned())? == 0
+            || to.send(ImageBytes { data }).await.is_err()
+        {
             return Ok(());
         }
     }

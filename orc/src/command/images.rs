@@ -47,7 +47,12 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
                 });
                 output.line(&object.to_string());
             } else {
-                table.row([task.container_name.clone(), name, super::image::short(&container.image), bytes(size)]);
+                table.row([
+                    task.container_name.clone(),
+                    name,
+                    super::image::short(&container.image),
+                    bytes(size),
+                ]);
             }
         }
     }

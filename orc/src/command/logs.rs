@@ -12,7 +12,6 @@ use crate::{pick, project};
 
 /// Flags of `orc logs`.
 #[derive(Debug, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of docker compose")]
 pub(crate) struct Args {
     /// Stay, and show what is written from now on
     #[arg(short, long)]
@@ -45,7 +44,9 @@ struct Tail(Option<u64>);
 fn parse_tail(text: &str) -> Result<Tail, String> {
     match text {
         "all" | "-1" => Ok(Tail(None)),
-        number => number.parse().map(|lines| Tail(Some(lines))).map_err(|_| "expected a number or `all`".to_owned()),
+        number => {
+            number.parse().map(|lines| Tail(Some(lines))).map_err(|_| "expected a number or `all`".to_owned())
+        }
     }
 }
 
@@ -127,7 +128,6 @@ fn parse_time(text: &str, now_ms: u64) -> Option<u64> {
     let ago_ms = u64::try_from(ago.to_std().as_millis()).ok()?;
     Some(now_ms.saturating_sub(ago_ms))
 }
-
 
 #[cfg(test)]
 mod tests {

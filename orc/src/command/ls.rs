@@ -45,7 +45,8 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
         return Ok(());
     }
     if args.format == Format::Json {
-        let list: Vec<_> = stacks.iter().map(|(name, status)| json!({"Name": name, "Status": status})).collect();
+        let list: Vec<_> =
+            stacks.iter().map(|(name, status)| json!({"Name": name, "Status": status})).collect();
         output.line(&serde_json::Value::from(list).to_string());
         return Ok(());
     }

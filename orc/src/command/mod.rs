@@ -54,10 +54,8 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Outcome {
 fn refuse_without_plan(command: &Command, global: &Global) -> Outcome {
     use Command::{Config, Create, Graph, Images, Logs, Ls, Port, Ps, Up, Version};
     let planned = matches!(command, Up(_) | Create(_));
-    let reads = matches!(
-        command,
-        Config(_) | Graph(_) | Images(_) | Logs(_) | Ls(_) | Port(_) | Ps(_) | Version(_)
-    );
+    let reads =
+        matches!(command, Config(_) | Graph(_) | Images(_) | Logs(_) | Ls(_) | Port(_) | Ps(_) | Version(_));
     if !global.dry_run || planned || reads {
         return Ok(());
     }

@@ -34,7 +34,8 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
             && port.slot.is_none_or(|slot| slot == args.index)
             && args.private_port.is_none_or(|target| target == port.target)
     };
-    let ports: Vec<&PublishedPort> = found.iter().flat_map(|(_, service)| &service.ports).filter(wanted).collect();
+    let ports: Vec<&PublishedPort> =
+        found.iter().flat_map(|(_, service)| &service.ports).filter(wanted).collect();
     if ports.is_empty() {
         let which = args.private_port.map_or_else(String::new, |port| format!(" {port}/{}", args.protocol));
         return Err(Failure::new(format!("service `{}` publishes no port{which}", args.service)));

@@ -106,7 +106,11 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
 /// As docker compose does: what has ended or was never started is shown on request; here also what waits,
 /// since that is what people look for.
 fn wanted(args: &Args, state: &str) -> bool {
-    if args.status.is_empty() { args.all || state != "exited" } else { args.status.iter().any(|s| s == state) }
+    if args.status.is_empty() {
+        args.all || state != "exited"
+    } else {
+        args.status.iter().any(|s| s == state)
+    }
 }
 
 /// The host ports that lead to the row's task while it runs.
@@ -138,8 +142,11 @@ fn object(row: &Row<'_>, stack: &str, now: Timestamp) -> serde_json::Value {
         })
         .collect();
     let networks: Vec<&str> = task.endpoints.iter().map(|endpoint| endpoint.network.0.as_str()).collect();
-    let addresses: serde_json::Map<String, serde_json::Value> =
-        task.endpoints.iter().map(|endpoint| (endpoint.network.0.clone(), endpoint.v4.to_string().into())).collect();
+    let addresses: serde_json::Map<String, serde_json::Value> = task
+        .endpoints
+        .iter()
+        .map(|endpoint| (endpoint.network.0.clone(), endpoint.v4.to_string().into()))
+        .collect();
     json!({
         "ID": task.id.to_string(),
         "Name": row.task.container_name,

@@ -22,7 +22,6 @@ use crate::{project, terminal};
 
 /// Flags of `orc run`.
 #[derive(Debug, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of docker compose")]
 pub(crate) struct Args {
     /// Start it, print its name, and do not stay
     #[arg(short, long)]
@@ -119,7 +118,8 @@ async fn prepare(
     if names.is_empty() || follow::settle(watch, &Aim::new(names, Goal::Started), output).await? {
         return Ok(());
     }
-    Err(Failure::new(format!("what `{}` depends on could not be started", args.service)).hint("`orc ps -a` says why"))
+    Err(Failure::new(format!("what `{}` depends on could not be started", args.service))
+        .hint("`orc ps -a` says why"))
 }
 
 /// The service with what the command line says instead.
@@ -172,59 +172,74 @@ impl OneOff<'_> {
             let task = view.and_then(|service| service.tasks.values().next());
             match task {
                 Some(task) if task.task.is_running() || task.task.finished().is_some() => break task.task.id,
-                Some(task) if task.task.status.problem.is_some() => return Err(why_not(watch.view(), self.name)),
+                Some(task) if task.task.status.problem.is_some() => {
+                    return Err(why_not(watch.view(), self.name));
+                }
                 _ => watch.changed().await?,
             }
         };
         if self.tty {
             self.talk(client, task.to_string()).await?;
-        } else {
-            self.read(client, watch).await?;
+            return loop {
+                if let Some(code) = self.exit_code(watch.view())? {
+                    break Ok(code);
+                }
+                watch.changed().await?;
+            };
         }
-        self.exit_code(watch).await
+        self.read(client, watch).await
     }
 
     /// Keys in, screen out.
     async fn talk(&self, client: &mut Client, task: String) -> Outcome {
-        let start = ExecStart { task, tty: true, size: terminal::size(), stdin: true, ..ExecStart::default() };
+        let start =
+            ExecStart { task, tty: true, size: terminal::size(), stdin: true, ..ExecStart::default() };
         session::talk(client, Kind::Attach, start).await.map(|_| ())
     }
 
-    /// What it writes, from the log, which has it from the first line.
-    async fn read(&self, client: &Client, watch: &mut StackWatch) -> Outcome {
+    /// What it writes, from the log, which has it from the first line; answers its exit code.
+    async fn read(&self, client: &Client, watch: &mut StackWatch) -> Outcome<i32> {
         let query = Query { follow: true, since_ms: Some(self.started_ms), ..Query::default() };
         let mut lines = Lines::new(client.clone(), query);
-        if let Some(view) = watch.view() {
-            lines.add(view, |service| service == self.name);
-        }
         let mut printer = LogPrinter::new(LogStyle::default(), []);
-        while let Some(line) = lines.next().await? {
-            lines.print(&line, &mut printer);
+        loop {
+            if let Some(view) = watch.view() {
+                lines.add(view, |service| service == self.name);
+            }
+            if let Some(code) = self.exit_code(watch.view())? {
+                lines.rest(&mut printer).await?;
+                return Ok(code);
+            }
+            tokio::select! {
+                line = lines.next(), if lines.is_open() => {
+                    if let Some(line) = line? {
+                        lines.print(&line, &mut printer);
+                    }
+                }
+                changed = watch.changed() => changed?,
+            }
         }
-        Ok(())
     }
 
-    async fn exit_code(&self, watch: &mut StackWatch) -> Outcome<i32> {
-        loop {
-            let service = watch.view().and_then(|view| view.services.get(self.name));
-            let Some(task) = service.and_then(|service| service.tasks.values().next()) else {
-                return Err(Failure::new(format!("`{}` was removed before it ended", self.name)));
-            };
-            if let Some(exit) = task.task.finished() {
-                return match &exit.error {
-                    // 127 and 126, as a shell has it for what is not there or cannot be executed.
-                    Some(error) => Err(Failure::new(error.clone()).code(u8::try_from(exit.code).unwrap_or(1))),
-                    None => Ok(exit.code),
-                };
-            }
-            watch.changed().await?;
+    /// How it ended, if it has.
+    fn exit_code(&self, view: Option<&StackView>) -> Outcome<Option<i32>> {
+        let service = view.and_then(|view| view.services.get(self.name));
+        let Some(task) = service.and_then(|service| service.tasks.values().next()) else {
+            return Err(Failure::new(format!("`{}` was removed before it ended", self.name)));
+        };
+        let Some(exit) = task.task.finished() else { return Ok(None) };
+        match &exit.error {
+            // 127 and 126, as a shell has it for what is not there or cannot be executed.
+            Some(error) => Err(Failure::new(error.clone()).code(u8::try_from(exit.code).unwrap_or(1))),
+            None => Ok(Some(exit.code)),
         }
     }
 }
 
 fn why_not(view: Option<&StackView>, name: &str) -> Failure {
     let service = view.and_then(|view| view.services.get(name));
-    let problem = service.and_then(|service| service.tasks.values().find_map(|task| task.task.status.problem.as_ref()));
+    let problem =
+        service.and_then(|service| service.tasks.values().find_map(|task| task.task.status.problem.as_ref()));
     let message = problem.map_or_else(|| "it did not start".to_owned(), |problem| problem.message.clone());
     Failure::new(format!("cannot run `{name}`")).because(&std::io::Error::other(message))
 }

@@ -89,7 +89,9 @@ impl Target {
         let services = pick::services(watch.view(), names)?;
         let services: Vec<String> = services.into_iter().map(|(name, _)| name.clone()).collect();
         if services.is_empty() {
-            return Err(Failure::new(format!("nothing of stack `{stack}` was started")).hint("`orc up -d` does"));
+            return Err(
+                Failure::new(format!("nothing of stack `{stack}` was started")).hint("`orc up -d` does")
+            );
         }
         Ok(Self { client, watch, stack, services })
     }
@@ -143,9 +145,11 @@ pub(crate) async fn kill(args: &KillArgs, global: &Global, output: &Output) -> O
 
 /// The full name of a signal that ends a process.
 fn ending_signal(text: &str) -> Outcome<&'static str> {
-    const ENDING: [(&str, &str); 4] = [("SIGKILL", "9"), ("SIGTERM", "15"), ("SIGINT", "2"), ("SIGQUIT", "3")];
+    const ENDING: [(&str, &str); 4] =
+        [("SIGKILL", "9"), ("SIGTERM", "15"), ("SIGINT", "2"), ("SIGQUIT", "3")];
     let upper = text.to_ascii_uppercase();
-    let found = ENDING.iter().find(|(name, number)| upper == *number || name.ends_with(&upper) && upper.len() > 2);
+    let found =
+        ENDING.iter().find(|(name, number)| upper == *number || name.ends_with(&upper) && upper.len() > 2);
     found.map(|(name, _)| *name).ok_or_else(|| {
         Failure::new(format!("`kill --signal {text}` is not supported yet"))
             .hint("SIGKILL, SIGTERM, SIGINT and SIGQUIT are; `orc exec` can send others from inside")
@@ -162,7 +166,9 @@ pub(crate) async fn rm(args: &RmArgs, global: &Global, output: &Output) -> Outco
     let view = target.watch.view();
     let stopped = |name: &String| {
         let service = view.and_then(|view| view.services.get(name));
-        service.is_some_and(|service| !service.tasks.is_empty() && service.tasks.values().all(|t| !t.task.is_running()))
+        service.is_some_and(|service| {
+            !service.tasks.is_empty() && service.tasks.values().all(|t| !t.task.is_running())
+        })
     };
     target.services.retain(stopped);
     if target.services.is_empty() {
@@ -176,7 +182,8 @@ pub(crate) async fn rm(args: &RmArgs, global: &Global, output: &Output) -> Outco
     target.wish(&RunAction::Remove(StopHow::default())).await?;
     let gone = |target: &Target| {
         let view = target.watch.view();
-        let tasks = |name| view.and_then(|view| view.services.get(name)).map_or(0, |service| service.tasks.len());
+        let tasks =
+            |name| view.and_then(|view| view.services.get(name)).map_or(0, |service| service.tasks.len());
         target.services.iter().all(|name| tasks(name) == 0)
     };
     while !gone(&target) {

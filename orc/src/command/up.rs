@@ -19,7 +19,6 @@ use crate::wish::Wish;
 
 /// Flags of `orc up`.
 #[derive(Debug, Default, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of docker compose")]
 pub(crate) struct Args {
     /// Do not stay to show the output
     #[arg(short, long, conflicts_with_all = ["abort_on_container_exit", "exit_code_from"])]

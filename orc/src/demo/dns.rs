@@ -85,10 +85,8 @@ fn in_hosts(hosts: &str, name: &str) -> Vec<IpAddr> {
 /// Asks the servers of `/etc/resolv.conf` in turn.
 async fn ask(name: &str, kind: u16) -> Result<Vec<Answer>, String> {
     let config = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    let mut servers: Vec<IpAddr> = config
-        .lines()
-        .filter_map(|line| line.strip_prefix("nameserver")?.trim().parse().ok())
-        .collect();
+    let mut servers: Vec<IpAddr> =
+        config.lines().filter_map(|line| line.strip_prefix("nameserver")?.trim().parse().ok()).collect();
     if servers.is_empty() {
         servers.push(IpAddr::from([127, 0, 0, 11]));
     }
@@ -106,7 +104,8 @@ async fn ask(name: &str, kind: u16) -> Result<Vec<Answer>, String> {
 }
 
 async fn ask_one(server: IpAddr, name: &str, kind: u16) -> std::io::Result<Vec<u8>> {
-    let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let any: IpAddr =
+        if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind(SocketAddr::new(any, 0)).await?;
     socket.connect(SocketAddr::new(server, 53)).await?;
     // The source port, which the kernel chose at random, tells our answer from others'.
@@ -130,7 +129,8 @@ fn reverse(address: IpAddr) -> String {
             format!("{d}.{c}.{b}.{a}.in-addr.arpa")
         }
         IpAddr::V6(v6) => {
-            let digits = v6.octets().into_iter().rev().map(|byte| format!("{:x}.{:x}.", byte & 15, byte >> 4));
+            let digits =
+                v6.octets().into_iter().rev().map(|byte| format!("{:x}.{:x}.", byte & 15, byte >> 4));
             format!("{}ip6.arpa", digits.collect::<String>())
         }
     }
@@ -243,11 +243,14 @@ mod tests {
     fn answers_are_read_with_their_compressed_names() {
         let v4 = Answer::Address(IpAddr::from([10, 1, 2, 3]));
         let v6 = Answer::Address("fd00::9".parse().unwrap());
-        let message = answer(0, &[
-            (TYPE_A, &[10, 1, 2, 3]),
-            (TYPE_AAAA, &"fd00::9".parse::<Ipv6Addr>().unwrap().octets()),
-            (TYPE_PTR, &[1, b'x', 0xc0, 12]),
-        ]);
+        let message = answer(
+            0,
+            &[
+                (TYPE_A, &[10, 1, 2, 3]),
+                (TYPE_AAAA, &"fd00::9".parse::<Ipv6Addr>().unwrap().octets()),
+                (TYPE_PTR, &[1, b'x', 0xc0, 12]),
+            ],
+        );
         assert_eq!(decode(&message), Ok(vec![v4, v6, Answer::Name("x.web.shop".into())]));
         assert_eq!(decode(&answer(0, &[])), Ok(vec![]));
         assert!(decode(&answer(3, &[])).unwrap_err().contains("NXDOMAIN"));

@@ -193,7 +193,8 @@ mod tests {
     #[test]
     fn requests_follow_one_another_on_a_connection() {
         let all = requests(b"PUT /kv/a?x HTTP/1.1\r\nContent-Length: 2\r\n\r\nhiGET / HTTP/1.0\r\n\r\n");
-        let put = Request { method: "PUT".into(), path: "/kv/a".into(), body: b"hi".to_vec(), keep_alive: true };
+        let put =
+            Request { method: "PUT".into(), path: "/kv/a".into(), body: b"hi".to_vec(), keep_alive: true };
         let get = Request { method: "GET".into(), path: "/".into(), body: Vec::new(), keep_alive: false };
         assert_eq!(all, [Ok(Some(put)), Ok(Some(get)), Ok(None)]);
     }

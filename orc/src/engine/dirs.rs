@@ -50,7 +50,8 @@ impl Dirs {
         }
         let mut run = data.join("run");
         if run.as_os_str().len() + LONGEST_BELOW > limits::SOCKET_PATH_BYTES {
-            let runtime_dir = around.runtime_dir.as_deref().filter(|_| !around.root).unwrap_or(Path::new("/run"));
+            let runtime_dir =
+                around.runtime_dir.as_deref().filter(|_| !around.root).unwrap_or(Path::new("/run"));
             run = runtime_dir.join(format!("orc-{:016x}", fnv64(data.as_os_str().as_bytes())));
         }
         Ok(Self { data, run })
@@ -103,7 +104,12 @@ mod tests {
     use super::*;
 
     fn around(root: bool, home: Option<&str>, runtime_dir: Option<&str>) -> Surroundings {
-        Surroundings { root, home: home.map(Into::into), data_home: None, runtime_dir: runtime_dir.map(Into::into) }
+        Surroundings {
+            root,
+            home: home.map(Into::into),
+            data_home: None,
+            runtime_dir: runtime_dir.map(Into::into),
+        }
     }
 
     #[test]

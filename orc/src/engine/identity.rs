@@ -84,7 +84,8 @@ fn elf_build_id(bytes: &[u8]) -> Option<String> {
         let (mut note, length) = (u64_at(entry.checked_add(8)?)?, u64_at(entry.checked_add(32)?)?);
         let end = note.checked_add(length)?;
         while note < end {
-            let (Some(name), Some(value), Some(kind)) = (u32_at(note), u32_at(note + 4), u32_at(note + 8)) else {
+            let (Some(name), Some(value), Some(kind)) = (u32_at(note), u32_at(note + 4), u32_at(note + 8))
+            else {
                 break;
             };
             let (name, value) = (name as usize, value as usize);

@@ -26,7 +26,11 @@ pub(crate) fn rotate(log: &Path) {
 pub(crate) fn begin() {
     let level = project::variable("ORC_LOG").and_then(|text| text.parse().ok()).unwrap_or(LevelFilter::INFO);
     // It fails only where somebody else has begun already.
-    let _ = tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .try_init();
 }
 
 #[cfg(test)]

@@ -69,7 +69,8 @@ async fn serve(dirs: &Dirs, ready: impl FnOnce()) -> Outcome {
     // connection, and those of clients that come early, until the services behind it are there.
     let socket = dirs.socket();
     let listener = listen(&socket)?;
-    let channel = api::unix::connect(&socket).await.doing(|| "cannot reach the engine's own socket".to_owned())?;
+    let channel =
+        api::unix::connect(&socket).await.doing(|| "cannot reach the engine's own socket".to_owned())?;
     let agent = agent::start(agent_config(dirs, engine_id.clone(), node), channel).await;
     let agent = agent.doing(|| "cannot start the agent".to_owned())?;
     let router = api::Router::new()
@@ -93,10 +94,12 @@ async fn serve(dirs: &Dirs, ready: impl FnOnce()) -> Outcome {
     };
     tracing::info!("engine {engine_id} ends; containers go on");
     let _ = stop.send(true);
-    // Most open requests only wait for news, and there will be none.
-    let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;
+    // In this order every stream that only waits for news has ended before the last answers are waited for.
     agent.shutdown().await;
     manager.shutdown().await;
+    let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;
+    // The lock is still held: the socket is this engine's own. The next one replaces it if it stays.
+    let _ = fs::remove_file(&socket);
     result
 }
 

@@ -115,7 +115,9 @@ pub(crate) fn stop(dirs: &Dirs) -> Outcome<bool> {
     let Some(pid) = client::listener_pid(&dirs.socket())? else { return Ok(false) };
     let process = match pidfd_open(pid, PidfdFlags::empty()) {
         Err(rustix::io::Errno::SRCH) => return Ok(true),
-        result => result.doing(|| format!("cannot look at the engine (pid {pid})", pid = pid.as_raw_nonzero()))?,
+        result => {
+            result.doing(|| format!("cannot look at the engine (pid {pid})", pid = pid.as_raw_nonzero()))?
+        }
     };
     // The number may have passed to another process since: whoever listens now must be the one asked before.
     if client::listener_pid(&dirs.socket())? != Some(pid) {

@@ -19,7 +19,10 @@ pub(crate) fn stderr_bytes(bytes: &[u8]) {
     let _ = io::stderr().lock().write_all(bytes);
 }
 
-#[expect(clippy::exit, reason = "nobody reads what this process is for, and every file is closed by the kernel")]
+#[expect(
+    clippy::exit,
+    reason = "nobody reads what this process is for, and every file is closed by the kernel"
+)]
 fn end_if_unread(result: io::Result<()>) {
     match result {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
@@ -35,5 +38,5 @@ fn end_if_unread(result: io::Result<()>) {
 pub(crate) fn close_stdout() {
     let null = std::fs::OpenOptions::new().write(true).open("/dev/null");
     // Without /dev/null the reader waits until this process ends; nothing else is lost.
-    let _ = null.map(|null| rustix::stdio::dup2_stdout(null));
+    let _ = null.map(rustix::stdio::dup2_stdout);
 }
