@@ -78,15 +78,14 @@ impl Cgroup {
     /// A group below this one for a single `exec`, so that all it starts can be found again. v1 takes it in one
     /// hierarchy: limits hold for groups below, and one list of processes is enough.
     pub(crate) fn below(&self, name: &str) -> io::Result<Cgroup> {
-        let tracked = self
-            .hierarchies
-            .iter()
-            .filter(|hierarchy| hierarchy.folder.is_dir())
-            .min_by_key(|hierarchy| match hierarchy.controllers.first().map(String::as_str) {
-                None => 0,
-                Some("pids") => 1,
-                Some("freezer") => 2,
-                Some(_) => 3,
+        let tracked =
+            self.hierarchies.iter().filter(|hierarchy| hierarchy.folder.is_dir()).min_by_key(|hierarchy| {
+                match hierarchy.controllers.first().map(String::as_str) {
+                    None => 0,
+                    Some("pids") => 1,
+                    Some("freezer") => 2,
+                    Some(_) => 3,
+                }
             });
         let tracked = tracked.ok_or_else(|| io::Error::other("the container has no cgroup"))?;
         let folder = tracked.folder.join(name);
@@ -259,7 +258,8 @@ mod tests {
     fn hierarchies_of_every_kind_of_machine_are_found() {
         let check = |mountinfo: &str, expect: &[(&[&str], &str)]| {
             let got = parse(mountinfo, "/orc/e/c");
-            let got: Vec<_> = got.iter().map(|h| (h.controllers.clone(), h.folder.to_str().unwrap())).collect();
+            let got: Vec<_> =
+                got.iter().map(|h| (h.controllers.clone(), h.folder.to_str().unwrap())).collect();
             let own = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
             assert_eq!(got, expect.iter().map(|(c, f)| (own(c), *f)).collect::<Vec<_>>());
         };

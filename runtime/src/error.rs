@@ -31,7 +31,11 @@ pub enum Error {
     #[error("container `{id}`: {reason}")]
     Protocol { id: String, reason: String },
     #[error("image of container `{id}`")]
-    Image { id: String, #[source] source: Box<dyn std::error::Error + Send + Sync> },
+    Image {
+        id: String,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
 impl Error {

@@ -88,7 +88,8 @@ pub(crate) fn cgroup_parent(engine_id: &str) -> String {
 
 /// Replaces `path` by `value` in one step. `durable` waits until it is safe from a power failure.
 pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T, durable: bool) -> Result<()> {
-    let bytes = serde_json::to_vec(value).map_err(Error::system(format!("cannot encode {}", path.display())))?;
+    let bytes =
+        serde_json::to_vec(value).map_err(Error::system(format!("cannot encode {}", path.display())))?;
     write_file(path, &bytes, durable)
 }
 
@@ -123,14 +124,18 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 /// Removing what is not there is not an error.
 pub(crate) fn remove_file(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file("cannot remove", path)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::file("cannot remove", path)(error))
+        }
         _ => Ok(()),
     }
 }
 
 pub(crate) fn remove_dir(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file("cannot remove", path)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::file("cannot remove", path)(error))
+        }
         _ => Ok(()),
     }
 }

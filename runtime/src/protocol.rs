@@ -36,10 +36,17 @@ pub(crate) enum Request {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Reply {
     Done,
-    Started { pid: u32 },
-    Exited { code: i32 },
+    Started {
+        pid: u32,
+    },
+    Exited {
+        code: i32,
+    },
     /// `code` is there if a command could not be run: 126 or 127.
-    Failed { reason: String, code: Option<i32> },
+    Failed {
+        reason: String,
+        code: Option<i32>,
+    },
 }
 
 /// The bytes of one message.

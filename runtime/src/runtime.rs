@@ -143,7 +143,8 @@ impl Runtime {
     async fn freeze(&self, id: &str, frozen: bool) -> Result<()> {
         self.running(id)?;
         let cgroup = self.inner.cgroup(id)?;
-        blocking(move || cgroup.freeze(frozen).map_err(Error::system("cannot freeze or thaw a container"))).await
+        blocking(move || cgroup.freeze(frozen).map_err(Error::system("cannot freeze or thaw a container")))
+            .await
     }
 
     /// Kills the container if it runs and removes everything of it. One that does not exist is fine.

@@ -152,7 +152,9 @@ impl Control {
 
     pub(crate) fn surprise(&self, reply: &Reply) -> Error {
         match reply {
-            Reply::Failed { reason, code: Some(code) } => Error::Command { code: *code, reason: reason.clone() },
+            Reply::Failed { reason, code: Some(code) } => {
+                Error::Command { code: *code, reason: reason.clone() }
+            }
             Reply::Failed { reason, code: None } => self.error(reason.clone()),
             other => self.error(format!("its shim answered {other:?}, which does not fit")),
         }

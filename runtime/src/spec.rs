@@ -14,9 +14,20 @@ use crate::limits;
 
 /// What lies behind these could harm or describe the machine: Docker's and Podman's lists together.
 const MASKED: [&str; 14] = [
-    "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
-    "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/dev/block",
-    "/sys/devices/virtual/powercap", "/sys/firmware", "/sys/fs/selinux",
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/dev/block",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+    "/sys/fs/selinux",
 ];
 const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
@@ -83,9 +94,7 @@ fn process_section(config: &ContainerConfig, process: &Process, external: bool) 
         section["cwd"] = json!(process.cwd);
         section["capabilities"] = json!({ "bounding": caps, "effective": own, "permitted": own });
         section["oomScoreAdj"] = json!(process.oom_score_adj);
-        let rlimit = |u: &crate::config::Ulimit| {
-            json!({ "type": format!("RLIMIT_{}", u.name.to_uppercase()), "soft": u.soft, "hard": u.hard })
-        };
+        let rlimit = |u: &crate::config::Ulimit| json!({ "type": format!("RLIMIT_{}", u.name.to_uppercase()), "soft": u.soft, "hard": u.hard });
         section["rlimits"] = process.ulimits.iter().map(rlimit).collect();
         // Written out as false it makes libcontainer and others load the filter too late; so only as true.
         if process.no_new_privileges {
@@ -160,13 +169,21 @@ fn mounts(bundle: &Bundle) -> Value {
     let mut all = vec![
         mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
         mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
-        mount("/dev/pts", "devpts", "devpts", &[
-            "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5",
-        ]),
+        mount(
+            "/dev/pts",
+            "devpts",
+            "devpts",
+            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+        ),
         mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", kernel]),
         mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev", "relatime", kernel]),
         mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
-        mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &format!("size={shm}")]),
+        mount(
+            "/dev/shm",
+            "tmpfs",
+            "shm",
+            &["nosuid", "noexec", "nodev", "mode=1777", &format!("size={shm}")],
+        ),
     ];
     if config.init {
         all.push(bind(INIT_PATH, &bundle.init_program(), true, "rprivate"));
@@ -222,11 +239,10 @@ fn mount(destination: &str, kind: &str, source: &str, options: &[&str]) -> Value
 }
 
 fn bind(destination: &str, source: &Path, read_only: bool, propagation: &str) -> Value {
-    let access = if read_only { "ro" } else { "rw" };
-    json!({
-        "destination": destination, "type": "bind", "source": source,
-        "options": ["rbind", propagation, access],
-    })
+    // What is mounted below the source is read-only as well, as in Docker since 25.
+    let access: &[&str] = if read_only { &["ro", "rro"] } else { &["rw"] };
+    let options = [&["rbind", propagation], access].concat();
+    json!({ "destination": destination, "type": "bind", "source": source, "options": options })
 }
 
 /// The machine's own device nodes, for a privileged container.
@@ -234,7 +250,8 @@ fn devices() -> Value {
     use std::os::unix::fs::{FileTypeExt, MetadataExt};
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/dev").into_iter().flatten().flatten() {
-        let (Ok(metadata), Some(name)) = (entry.metadata(), entry.file_name().to_str().map(str::to_owned)) else {
+        let (Ok(metadata), Some(name)) = (entry.metadata(), entry.file_name().to_str().map(str::to_owned))
+        else {
             continue;
         };
         let kind = match metadata.file_type() {
@@ -243,7 +260,10 @@ fn devices() -> Value {
             _ => continue,
         };
         // The container has its own of these.
-        if matches!(name.as_str(), "null" | "zero" | "full" | "random" | "urandom" | "tty" | "console" | "ptmx") {
+        if matches!(
+            name.as_str(),
+            "null" | "zero" | "full" | "random" | "urandom" | "tty" | "console" | "ptmx"
+        ) {
             continue;
         }
         found.push(json!({
@@ -253,4 +273,111 @@ fn devices() -> Value {
         }));
     }
     found.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::confine::caps;
+    use crate::snapshot::OverlayMount;
+    use crate::user::Ids;
+
+    fn spec(external: bool, change: impl Fn(&mut ContainerConfig)) -> Value {
+        let mut config = ContainerConfig {
+            id: "c".into(),
+            args: vec!["run".into()],
+            hostname: "box".into(),
+            ..ContainerConfig::default()
+        };
+        change(&mut config);
+        let caps = caps::resolve(config.privileged, &config.cap_add, &config.cap_drop).unwrap();
+        let process = Process {
+            args: args(&config),
+            env: vec![("A".into(), "1".into())],
+            cwd: "/srv".into(),
+            user: Ids { uid: 7, gid: 8, groups: vec![8], home: "/".into() },
+            caps,
+            filter: Some(seccomp::Filter::default()),
+            no_new_privileges: config.no_new_privileges,
+            ulimits: Vec::new(),
+            oom_score_adj: 100,
+            init: None,
+        };
+        let bundle = Bundle {
+            config,
+            root: OverlayMount { lower: Vec::new(), upper: "/u".into(), work: "/w".into() },
+            durable: "/data/c".into(),
+            run: "/run/c".into(),
+            cgroup: "/orc/e/c".into(),
+            program: "/bin/orc".into(),
+            oci_runtime: None,
+        };
+        oci(&bundle, &process, external)
+    }
+
+    #[test]
+    fn the_built_in_runtime_is_told_nothing_that_the_last_step_does() {
+        let spec = spec(false, |c| c.no_new_privileges = true);
+        for absent in ["capabilities", "rlimits", "noNewPrivileges", "oomScoreAdj"] {
+            assert_eq!(spec["process"][absent], Value::Null, "{absent}");
+        }
+        assert_eq!(spec["linux"]["seccomp"], Value::Null);
+        assert_eq!((&spec["process"]["user"]["uid"], &spec["process"]["cwd"]), (&json!(0), &json!("/")));
+        assert_eq!(spec["linux"]["cgroupsPath"], "/orc/e/c");
+    }
+
+    #[test]
+    fn another_runtime_is_told_everything() {
+        let all = spec(true, |_| {});
+        assert_eq!(all["process"]["user"], json!({ "uid": 7, "gid": 8, "additionalGids": [8] }));
+        assert_eq!(all["process"]["capabilities"]["bounding"].as_array().unwrap().len(), 11);
+        assert_eq!(all["process"]["capabilities"]["effective"], json!([]));
+        assert_eq!(all["linux"]["seccomp"]["defaultAction"], "SCMP_ACT_ERRNO");
+        // Never written as false: libcontainer only looks whether it is there.
+        assert_eq!(all["process"]["noNewPrivileges"], Value::Null);
+        assert_eq!(spec(true, |c| c.no_new_privileges = true)["process"]["noNewPrivileges"], true);
+    }
+
+    #[test]
+    fn mounts_come_after_those_above_them_and_private() {
+        let tmpfs = || MountSource::Tmpfs { size_bytes: Some(5), mode: None, uid: None, gid: None };
+        let spec = spec(false, |c| {
+            let bind =
+                MountSource::Bind { path: "/x".into(), create: false, propagation: Propagation::RPrivate };
+            c.mounts = vec![
+                Mount { source: tmpfs(), target: "/a/b/c".into(), read_only: false },
+                Mount { source: bind, target: "/a".into(), read_only: true },
+            ];
+            c.init = true;
+        });
+        let mounts = spec["mounts"].as_array().unwrap();
+        let last: Vec<_> = mounts[7..].iter().map(|m| (&m["destination"], &m["options"])).collect();
+        assert_eq!(
+            last,
+            [
+                (&json!(INIT_PATH), &json!(["rbind", "rprivate", "ro", "rro"])),
+                (&json!("/a"), &json!(["rbind", "rprivate", "ro", "rro"])),
+                (&json!("/a/b/c"), &json!(["nosuid", "nodev", "rw", "mode=1777", "size=5"])),
+            ]
+        );
+        assert_eq!(spec["process"]["args"], json!([INIT_PATH, "init", "--", "run"]));
+    }
+
+    #[test]
+    fn limits_and_namespaces_are_as_configured() {
+        let spec = spec(false, |c| {
+            c.resources.memory_bytes = Some(1000);
+            c.resources.cpu_nanos = Some(500_000_000);
+            c.netns = Some("/run/netns/x".into());
+        });
+        let resources = &spec["linux"]["resources"];
+        assert_eq!(resources["memory"], json!({ "limit": 1000, "swap": 1000 }));
+        assert_eq!(resources["cpu"], json!({ "period": 100_000, "quota": 50_000 }));
+        assert_eq!(resources["pids"]["limit"], 4096);
+        assert_eq!(resources["devices"], json!([{ "allow": false, "access": "rwm" }]));
+        assert_eq!(spec["linux"]["sysctl"], json!({}), "that namespace has its settings already");
+        let namespaces = spec["linux"]["namespaces"].as_array().unwrap();
+        assert_eq!(namespaces.last(), Some(&json!({ "type": "network", "path": "/run/netns/x" })));
+        assert_eq!(namespaces.len(), 6);
+    }
 }

@@ -176,12 +176,14 @@ fn give_terminal(user: &Ids) {
 
 fn install(filter: Option<&Filter>) -> Result<(), Failure> {
     for program in filter.iter().flat_map(|filter| &filter.0) {
-        let length = u16::try_from(program.len()).map_err(|_| Failure::new("the seccomp filter is too long"))?;
+        let length =
+            u16::try_from(program.len()).map_err(|_| Failure::new("the seccomp filter is too long"))?;
         let fprog = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut().cast() };
         // SAFETY: `fprog` points to `length` instructions that live until the call returns; the kernel copies
         // and checks them. seccompiler's sock_filter is libc's, field by field. Its own function cannot be
         // used: it always sets no_new_privileges.
-        let done = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const fprog) };
+        let done =
+            unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const fprog) };
         if done != 0 {
             return Err(because("cannot install the seccomp filter")(io::Error::last_os_error()));
         }
@@ -256,10 +258,13 @@ fn exec_failure(program: &str, error: io::Error, caps: Caps) -> Failure {
             let missing = file_caps::required(Path::new(program)).minus(caps).names();
             match missing.is_empty() {
                 true => Failure::command(126, format!("`{program}` cannot be executed: {error}")),
-                false => Failure::command(126, format!(
-                    "`{program}` carries capabilities that this container lacks: {0}; hint: add `cap_add: [{0}]`",
-                    missing.join(", ")
-                )),
+                false => Failure::command(
+                    126,
+                    format!(
+                        "`{program}` carries capabilities that this container lacks: {0}; hint: add `cap_add: [{0}]`",
+                        missing.join(", ")
+                    ),
+                ),
             }
         }
         _ => Failure::command(126, format!("`{program}` cannot be executed: {error}")),

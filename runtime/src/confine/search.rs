@@ -11,7 +11,10 @@ use crate::bundle::Failure;
 /// Called as the user who will run it, because whether a file may be executed depends on who asks.
 pub(super) fn find(args: &[String], at: usize, path: &str) -> Result<String, Failure> {
     let Some(name) = args.get(at).filter(|name| !name.is_empty()) else {
-        return Err(Failure::command(127, "there is no command: neither the image nor the service names one"));
+        return Err(Failure::command(
+            127,
+            "there is no command: neither the image nor the service names one",
+        ));
     };
     if name.contains('/') {
         return executable(name).map(|()| name.clone()).map_err(|error| unusable(name, &error));

@@ -98,7 +98,12 @@ fn one_of(argument: u8, value: u64) -> Result<SeccompRule, String> {
     rule(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)
 }
 
-fn rule(argument: u8, size: SeccompCmpArgLen, compare: SeccompCmpOp, value: u64) -> Result<SeccompRule, String> {
+fn rule(
+    argument: u8,
+    size: SeccompCmpArgLen,
+    compare: SeccompCmpOp,
+    value: u64,
+) -> Result<SeccompRule, String> {
     SeccompCondition::new(argument, size, compare, value)
         .and_then(|condition| SeccompRule::new(vec![condition]))
         .map_err(|e| format!("the seccomp filter cannot be made: {e}"))

@@ -101,12 +101,15 @@ const OLD: &[Call] = calls! {
 /// Calls for those who have a capability (its number, see [`super::caps`]).
 pub(crate) const WITH_CAPABILITY: &[(u32, &[Call])] = &[
     // SYS_ADMIN
-    (21, calls! {
-        SYS_bpf SYS_clone SYS_fanotify_init SYS_fsconfig SYS_fsmount SYS_fsopen SYS_fspick
-        SYS_lookup_dcookie SYS_mount SYS_mount_setattr SYS_move_mount SYS_open_tree SYS_perf_event_open
-        SYS_quotactl SYS_quotactl_fd SYS_setdomainname SYS_sethostname SYS_setns SYS_syslog SYS_umount2
-        SYS_unshare
-    }),
+    (
+        21,
+        calls! {
+            SYS_bpf SYS_clone SYS_fanotify_init SYS_fsconfig SYS_fsmount SYS_fsopen SYS_fspick
+            SYS_lookup_dcookie SYS_mount SYS_mount_setattr SYS_move_mount SYS_open_tree SYS_perf_event_open
+            SYS_quotactl SYS_quotactl_fd SYS_setdomainname SYS_sethostname SYS_setns SYS_syslog SYS_umount2
+            SYS_unshare
+        },
+    ),
     // DAC_READ_SEARCH
     (2, calls!(SYS_open_by_handle_at)),
     // SYS_BOOT

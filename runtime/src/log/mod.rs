@@ -20,7 +20,8 @@ const PREFIX_BYTES: usize = 64;
 /// The files, oldest first, with the number of their first record.
 fn files(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let names = folders::names(folder)?;
-    let numbered = names.iter().filter_map(|name| Some((name.strip_suffix(".log")?.parse().ok()?, folder.join(name))));
+    let numbered =
+        names.iter().filter_map(|name| Some((name.strip_suffix(".log")?.parse().ok()?, folder.join(name))));
     let mut files: Vec<(u64, PathBuf)> = numbered.collect();
     files.sort();
     Ok(files)
@@ -65,9 +66,11 @@ mod tests {
 
     #[test]
     fn a_record_is_read_back_as_it_was_written() {
-        for (stream, partial, bytes) in
-            [(Stream::Stdout, false, &b"hello  world"[..]), (Stream::Stderr, true, b"\xff\x00"), (Stream::Stdout, false, b"")]
-        {
+        for (stream, partial, bytes) in [
+            (Stream::Stdout, false, &b"hello  world"[..]),
+            (Stream::Stderr, true, b"\xff\x00"),
+            (Stream::Stdout, false, b""),
+        ] {
             let line = LogLine { at_ms: 1, stream, bytes: bytes.to_vec(), seq: 7, partial };
             let record = [head(&line).as_bytes(), bytes].concat();
             assert!(record.len() - bytes.len() < PREFIX_BYTES);

@@ -161,21 +161,21 @@ fn open(first: u64, path: &Path) -> Result<Option<(u64, File)>> {
 
 /// The number before the last `count` lines, found from the end without reading what comes before them.
 fn before_last(folder: &Path, count: usize) -> Result<u64> {
+    if count == 0 {
+        return last_number(folder);
+    }
     let mut missing = count;
-    let mut before = u64::MAX;
+    let mut before = None;
     for (first, path) in files(folder)?.into_iter().rev() {
         let Some((_, mut file)) = open(first, &path)? else { continue };
         let (found, number) = tail(&mut file, missing).map_err(Error::file("cannot read", &path))?;
-        if let Some(number) = number {
-            before = number - 1;
-        }
+        before = number.map(|number| number - 1).or(before);
         missing = missing.saturating_sub(found);
         if missing == 0 {
             break;
         }
     }
-    // An empty log, or none wanted: everything that is there now is before.
-    Ok(if before == u64::MAX { last_number(folder)? } else if count == 0 { last_number(folder)? } else { before })
+    Ok(before.unwrap_or(0))
 }
 
 fn last_number(folder: &Path) -> Result<u64> {

@@ -149,7 +149,8 @@ mod tests {
         writer.finish().unwrap();
         let mut again = Writer::open(folder.path(), &LogConfig::default()).unwrap();
         again.write(Stream::Stdout, b"five\n").unwrap();
-        let got: Vec<_> = all(folder.path()).into_iter().map(|l| (l.seq, String::from_utf8(l.bytes).unwrap())).collect();
+        let got: Vec<_> =
+            all(folder.path()).into_iter().map(|l| (l.seq, String::from_utf8(l.bytes).unwrap())).collect();
         let want = [(1, "one"), (2, "err"), (3, ""), (4, "two"), (5, "last"), (6, "five")];
         assert_eq!(got, want.map(|(seq, text)| (seq, text.to_owned())));
     }
@@ -165,7 +166,8 @@ mod tests {
         assert_eq!(files(folder.path()).unwrap().len(), 2);
         assert_eq!(lines.last().unwrap().seq, 100);
         assert!(lines.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq));
-        let bytes: u64 = files(folder.path()).unwrap().iter().map(|(_, p)| fs::metadata(p).unwrap().len()).sum();
+        let bytes: u64 =
+            files(folder.path()).unwrap().iter().map(|(_, p)| fs::metadata(p).unwrap().len()).sum();
         assert!(bytes <= 400 + 64, "{bytes}");
     }
 

@@ -74,9 +74,7 @@ fn everything(inner: &Inner) -> Result<BTreeSet<String>> {
     let mut ids = BTreeSet::new();
     ids.extend(folders::names(&folders::all_durable(&inner.config))?);
     ids.extend(folders::names(&folders::all_run(&inner.config))?);
-    ids.extend(
-        inner.snapshots.list().map_err(|e| Error::Image { id: String::new(), source: Box::new(e) })?,
-    );
+    ids.extend(inner.snapshots.list().map_err(|e| Error::Image { id: String::new(), source: Box::new(e) })?);
     let parent = folders::cgroup_parent(&inner.config.engine_id);
     ids.extend(cgroup::children(&parent).map_err(Error::system("cannot list cgroups"))?);
     ids.retain(|id| create::check_id(id).is_ok());

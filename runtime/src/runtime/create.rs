@@ -43,7 +43,9 @@ pub(super) fn create(inner: &Inner, entry: &Entry, mut config: ContainerConfig) 
         let mut kept = config.clone();
         kept.files.iter_mut().for_each(|file| file.content.clear());
         return match before.is_some_and(|before| before.config == kept) {
-            true => config.files.iter().enumerate().try_for_each(|(i, file)| rewrite(&folders, i, &file.content)),
+            true => {
+                config.files.iter().enumerate().try_for_each(|(i, file)| rewrite(&folders, i, &file.content))
+            }
             false => Err(Error::AlreadyRunning { id: config.id }),
         };
     }

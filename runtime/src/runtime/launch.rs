@@ -86,7 +86,9 @@ fn spawn(inner: &Inner, id: &str) -> Result<(Child, OwnedFd)> {
     clean_up(&folders, &inner.cgroup(id)?)?;
     folders::write_json(&folders.bundle(), &bundle, false)?;
     let parent = Cgroup::at(&folders::cgroup_parent(&inner.config.engine_id));
-    parent.and_then(|parent| parent.ensure()).map_err(Error::system("cannot make a cgroup for containers"))?;
+    parent
+        .and_then(|parent| parent.ensure())
+        .map_err(Error::system("cannot make a cgroup for containers"))?;
     // From here on the earlier run is forgotten; until the new one writes its own it counts as created.
     folders::remove_file(&folders.started())?;
     folders::remove_file(&folders.exit())?;

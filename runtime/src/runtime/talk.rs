@@ -102,8 +102,12 @@ impl Runtime {
         self.running(id)?;
         let failed = |error: io::Error| match error.kind() {
             // Its shim has just ended.
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Error::NotRunning { id: id.to_owned() },
-            _ => Error::Protocol { id: id.to_owned(), reason: format!("its shim cannot be reached: {error}") },
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                Error::NotRunning { id: id.to_owned() }
+            }
+            _ => {
+                Error::Protocol { id: id.to_owned(), reason: format!("its shim cannot be reached: {error}") }
+            }
         };
         // Neither connecting nor sending little waits on a unix socket, unless a shim is stuck.
         let stream = control::connect(&self.inner.folders(id).control()).map_err(failed)?;
@@ -167,7 +171,8 @@ fn terminal_in(init: u32) -> io::Result<OwnedFd> {
     let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(format!("/proc/{init}/root"), folder, Mode::empty())?;
     let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let found = rustix::fs::openat2(&root, "dev/pts/ptmx", OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), inside)?;
+    let found =
+        rustix::fs::openat2(&root, "dev/pts/ptmx", OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), inside)?;
     let stat = rustix::fs::fstat(&found)?;
     let is_device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
     if !is_device || stat.st_rdev != rustix::fs::makedev(5, 2) {

@@ -69,7 +69,8 @@ impl Created {
         match &mut self.starter {
             Starter::Library { container, report } => {
                 container.start().map_err(|e| Failure::new(format!("cannot start it: {}", chain(&e))))?;
-                let report = report.as_fd().try_clone_to_owned().map_err(Error::system("cannot copy a pipe"))?;
+                let report =
+                    report.as_fd().try_clone_to_owned().map_err(Error::system("cannot copy a pipe"))?;
                 read_report(report).map_or(Ok(()), Err)
             }
             Starter::Program(program) => program.run(&["start", &program.id]).map(drop),

@@ -131,7 +131,7 @@ fn start(bundle: &Bundle, folders: &Folders, cgroup: &Cgroup) -> Result<serve::R
     }
     container.start()?;
     let started = Started { pid: container.pid, started_at_ms: now_ms() };
-    folders::write_json(&folders.started(), &started, true)?;
+    folders::write_json(&folders.started(), &started, false)?;
     let shim = streams.shim.with_terminal(container.terminal.take());
     serve::Running::new(bundle, process, started, shim, cgroup.clone())
 }
@@ -161,7 +161,8 @@ impl Streams {
     /// Pipes, never files: a program that opens /dev/stdout would cut a file short. They belong to the
     /// container's user, or that program would not be allowed to open them.
     fn new(config: &crate::ContainerConfig, user: &crate::user::Ids) -> Result<Streams, Failure> {
-        let failed = |error: io::Error| Failure::new(format!("cannot make the pipes for its output: {error}"));
+        let failed =
+            |error: io::Error| Failure::new(format!("cannot make the pipes for its output: {error}"));
         let pipe = || io::pipe().map(|(read, write)| (OwnedFd::from(read), OwnedFd::from(write)));
         let (stdin, input) = if config.stdin_open && !config.tty {
             let (read, write) = pipe().map_err(failed)?;

@@ -73,8 +73,9 @@ fn filter(config: &ContainerConfig, caps: Caps) -> Result<Option<seccomp::Filter
 }
 
 fn resolve(root: &OwnedFd, user: Option<&str>, groups: &[String]) -> Result<Ids, Failure> {
-    let database = Database::read(root)
-        .map_err(|error| Failure::new(format!("cannot read the image's /etc/passwd or /etc/group: {error}")))?;
+    let database = Database::read(root).map_err(|error| {
+        Failure::new(format!("cannot read the image's /etc/passwd or /etc/group: {error}"))
+    })?;
     database.resolve(user, groups).map_err(|reason| Failure::command(126, reason))
 }
 
@@ -115,10 +116,10 @@ fn check_sysctls(config: &ContainerConfig) -> Result<(), Failure> {
 fn check_size(args: &[String], env: &[(String, String)]) -> Result<(), Failure> {
     let bytes: usize = args.iter().map(String::len).chain(env.iter().map(|(n, v)| n.len() + v.len())).sum();
     match bytes > limits::ARGS_BYTES {
-        true => Err(Failure::command(126, format!(
-            "arguments and environment take {bytes} bytes; the limit is {}",
-            limits::ARGS_BYTES
-        ))),
+        true => Err(Failure::command(
+            126,
+            format!("arguments and environment take {bytes} bytes; the limit is {}", limits::ARGS_BYTES),
+        )),
         false => Ok(()),
     }
 }
@@ -130,23 +131,31 @@ mod tests {
     #[test]
     fn the_environment_is_the_services_over_the_defaults() {
         let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let check = |env: &[(&str, &str)], extra: &[(&str, &str)], terminal: bool, expect: &[(&str, &str)]| {
-            let config = ContainerConfig {
-                hostname: "box".into(),
-                env: env.iter().map(pair).collect(),
-                ..ContainerConfig::default()
+        let check =
+            |env: &[(&str, &str)], extra: &[(&str, &str)], terminal: bool, expect: &[(&str, &str)]| {
+                let config = ContainerConfig {
+                    hostname: "box".into(),
+                    env: env.iter().map(pair).collect(),
+                    ..ContainerConfig::default()
+                };
+                let user = Ids { uid: 7, gid: 7, groups: vec![7], home: "/data".into() };
+                let extra: Vec<_> = extra.iter().map(pair).collect();
+                let got = environment(&config, &extra, &user, terminal);
+                assert_eq!(got, expect.iter().map(pair).collect::<Vec<_>>());
             };
-            let user = Ids { uid: 7, gid: 7, groups: vec![7], home: "/data".into() };
-            let extra: Vec<_> = extra.iter().map(pair).collect();
-            let got = environment(&config, &extra, &user, terminal);
-            assert_eq!(got, expect.iter().map(pair).collect::<Vec<_>>());
-        };
         check(&[], &[], false, &[("PATH", DEFAULT_PATH), ("HOSTNAME", "box"), ("HOME", "/data")]);
         check(
             &[("PATH", "/bin"), ("A", "1"), ("HOME", "/x")],
             &[("A", "2"), ("B", "")],
             true,
-            &[("PATH", "/bin"), ("HOSTNAME", "box"), ("TERM", "xterm"), ("HOME", "/x"), ("A", "2"), ("B", "")],
+            &[
+                ("PATH", "/bin"),
+                ("HOSTNAME", "box"),
+                ("TERM", "xterm"),
+                ("HOME", "/x"),
+                ("A", "2"),
+                ("B", ""),
+            ],
         );
     }
 }

@@ -27,7 +27,8 @@ pub(super) fn root(bundle: &Bundle) -> Result<OwnedFd, Failure> {
     fs::create_dir_all(&rootfs).map_err(Error::file("cannot create", &rootfs))?;
     snapshot::mount(&bundle.root, &rootfs).map_err(|e| Failure::new(chain(&e)))?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = rustix::fs::open(&rootfs, flags, Mode::empty()).map_err(Error::file("cannot open", &rootfs))?;
+    let root =
+        rustix::fs::open(&rootfs, flags, Mode::empty()).map_err(Error::file("cannot open", &rootfs))?;
     for mount in &bundle.config.mounts {
         match &mount.source {
             MountSource::Bind { path, create, propagation } => {
@@ -70,7 +71,9 @@ fn bind_source(path: &Path, create: bool, target: &str) -> Result<(), Failure> {
         }
         Err(error) => {
             let path = path.display();
-            Err(Failure::new(format!("bind mount on `{target}`: cannot use `{path}` of this machine: {error}")))
+            Err(Failure::new(format!(
+                "bind mount on `{target}`: cannot use `{path}` of this machine: {error}"
+            )))
         }
     }
 }
@@ -107,7 +110,9 @@ fn make_folders(root: &OwnedFd, path: &str) -> rustix::io::Result<()> {
         let parent = rustix::fs::openat2(root, parent, flags, Mode::empty(), inside())?;
         let next = format!("{done}/{part}");
         match rustix::fs::openat2(root, next.trim_start_matches('/'), flags, Mode::empty(), inside()) {
-            Err(Errno::NOENT) if part != ".." => rustix::fs::mkdirat(&parent, part, Mode::from_raw_mode(0o755))?,
+            Err(Errno::NOENT) if part != ".." => {
+                rustix::fs::mkdirat(&parent, part, Mode::from_raw_mode(0o755))?
+            }
             Err(error) => return Err(error),
             Ok(_) => {}
         }

@@ -14,9 +14,9 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use super::ShimEnds;
 use super::attach::{Attachment, Outlet};
 use super::connection::{Connection, Read};
-use super::ShimEnds;
 use crate::bundle::{Bundle, Failure};
 use crate::cgroup::Cgroup;
 use crate::confine::Process;
@@ -26,8 +26,8 @@ use crate::limits;
 use crate::log::write::Writer;
 use crate::status::{Started, Stream};
 
-/// How much output is taken at once, in bytes: the size of a pipe.
-const CHUNK: usize = 64 << 10;
+/// How much output is taken at once, in bytes. It is on the stack, and there are many shims.
+const CHUNK: usize = 16 << 10;
 
 /// A container whose program runs.
 pub(super) struct Running {
@@ -160,7 +160,8 @@ impl Running {
                 all.extend(input.map(|fd| (Source::AttachedInput(id), fd.as_fd(), read)));
             }
         }
-        let reports = self.execs.iter().filter_map(|e| Some((Source::Report(e.id), e.report.as_ref()?.as_fd(), read)));
+        let reports =
+            self.execs.iter().filter_map(|e| Some((Source::Report(e.id), e.report.as_ref()?.as_fd(), read)));
         all.extend(reports);
         all
     }

@@ -51,11 +51,16 @@ fn a_new_engine_adopts_what_runs_and_learns_what_ended() {
     assert!(alive(pid));
     // It ends while no engine is there.
     let ends = shims(machine.path()).into_iter().find(|shim| {
-        std::fs::read(format!("/proc/{shim}/cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains("ends"))
+        std::fs::read(format!("/proc/{shim}/cmdline"))
+            .is_ok_and(|line| String::from_utf8_lossy(&line).contains("ends"))
     });
     let child = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", ends.unwrap())).unwrap();
     let child: i32 = child.trim().parse().unwrap();
-    rustix::process::kill_process(rustix::process::Pid::from_raw(child).unwrap(), rustix::process::Signal::TERM).unwrap();
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(child).unwrap(),
+        rustix::process::Signal::TERM,
+    )
+    .unwrap();
 
     let second = machine.config.clone();
     engine(async move {
@@ -117,7 +122,8 @@ async fn a_shim_killed_while_no_engine_was_there_is_found() {
 async fn halves_of_containers_are_removed_when_an_engine_opens() {
     let Some(machine) = Machine::new() else { return };
     drop(machine.runtime().await);
-    for folder in ["data/containers/half", "data/snapshots/half/upper", "run/c/other", "data/containers/torn"] {
+    for folder in ["data/containers/half", "data/snapshots/half/upper", "run/c/other", "data/containers/torn"]
+    {
         std::fs::create_dir_all(machine.path().join(folder)).unwrap();
     }
     std::fs::write(machine.path().join("data/containers/torn/config.json"), "{\"conf").unwrap();

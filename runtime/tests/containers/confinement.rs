@@ -25,8 +25,19 @@ fn field<'a>(status: &'a str, name: &str) -> &'a str {
 
 /// The lines of /proc/self/status that say how a process is confined.
 fn confinement(status: &str) -> String {
-    let names = ["Uid", "Gid", "Groups", "NoNewPrivs", "Seccomp", "Seccomp_filters", "CapInh", "CapPrm", "CapEff",
-        "CapBnd", "CapAmb"];
+    let names = [
+        "Uid",
+        "Gid",
+        "Groups",
+        "NoNewPrivs",
+        "Seccomp",
+        "Seccomp_filters",
+        "CapInh",
+        "CapPrm",
+        "CapEff",
+        "CapBnd",
+        "CapAmb",
+    ];
     names.map(|name| format!("{name} {}", field(status, name))).join("\n")
 }
 
@@ -71,7 +82,10 @@ async fn another_user_has_no_capabilities_and_owns_its_output() {
     assert_eq!(confinement(&text), expect);
     // A program may open its own standard output by name, which a pipe of root would refuse.
     assert_eq!(both(&runtime, &["stdout"], user).await, "written\nstdout: ok\n");
-    assert_eq!(both(&runtime, &["try", "chown"], user).await, "chown: Operation not permitted (os error 1)\n");
+    assert_eq!(
+        both(&runtime, &["try", "chown"], user).await,
+        "chown: Operation not permitted (os error 1)\n"
+    );
     machine.assert_clean();
 }
 
@@ -129,7 +143,8 @@ async fn files_of_the_kernel_are_hidden_or_read_only() {
     }
     let text = both(&runtime, &["write", "/etc/new", "x"], |c| c.read_only = true).await;
     assert!(text.contains("Read-only file system"), "{text}");
-    let unprivileged = both(&runtime, &["cat", "/proc/sys/net/ipv4/ip_unprivileged_port_start"], |_| {}).await;
+    let unprivileged =
+        both(&runtime, &["cat", "/proc/sys/net/ipv4/ip_unprivileged_port_start"], |_| {}).await;
     assert_eq!(unprivileged, "0\n");
     machine.assert_clean();
 }
@@ -206,5 +221,53 @@ async fn the_shims_program_cannot_be_overwritten_from_inside() {
     let error = std::fs::File::options().write(true).open(path).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
     runtime.remove("c").await.unwrap();
+    machine.assert_clean();
+}
+
+#[tokio::test]
+async fn nothing_of_the_engine_or_the_shim_leaks_into_a_container() {
+    let Some(machine) = Machine::new() else { return };
+    let runtime = machine.runtime().await;
+    start(&runtime, config(&runtime, "c", &["sleep"]).await).await;
+    wait_for_line(&runtime, "c", "sleeping").await;
+    // One thread, or libcontainer could hang in the child of a fork.
+    let shim = crate::support::shims(machine.path())[0];
+    assert_eq!(std::fs::read_dir(format!("/proc/{shim}/task")).unwrap().count(), 1);
+    for first in [true, false] {
+        let path = if first { "/proc/1/status" } else { "/proc/self/status" };
+        let (code, status) = exec(&runtime, "c", &["cat", path], |_| {}).await;
+        // Rust's own start ignores SIGPIPE (13) and nothing else.
+        let signals = (code, field(&status, "SigBlk"), field(&status, "SigIgn"));
+        assert_eq!(signals, (0, "0000000000000000", "0000000000001000"), "{path}: {status}");
+    }
+    runtime.remove("c").await.unwrap();
+    let text = both(&runtime, &["ls", "/proc/self/fd"], |_| {}).await;
+    // The fourth is the folder being listed.
+    assert_eq!(text, "0\n1\n2\n3\n");
+    machine.assert_clean();
+}
+
+#[tokio::test]
+async fn a_file_whose_capabilities_are_missing_is_explained() {
+    let Some(machine) = Machine::new() else { return };
+    let runtime = machine.runtime().await;
+    let tools = machine.path().join("tools");
+    std::fs::create_dir(&tools).unwrap();
+    std::fs::copy(env!("CARGO_BIN_EXE_runtime-kit"), tools.join("ping")).unwrap();
+    // Revision 2, effective; permitted: CAP_NET_RAW.
+    let attribute: Vec<u8> =
+        [0x0200_0001_u32, 1 << 13, 0, 0, 0].iter().flat_map(|word| word.to_le_bytes()).collect();
+    let flags = rustix::fs::XattrFlags::empty();
+    rustix::fs::setxattr(tools.join("ping"), "security.capability", &attribute, flags).unwrap();
+    let source = runtime::MountSource::Bind { path: tools, create: false, propagation: Default::default() };
+    let mut container = config(&runtime, "c", &[]).await;
+    container.args = ["/tools/ping", "exit", "6"].map(str::to_owned).into();
+    container.mounts = vec![runtime::Mount { source, target: "/tools".into(), read_only: true }];
+    runtime.create(container.clone()).await.unwrap();
+    let error = runtime.start("c").await.unwrap_err();
+    assert_eq!(error.exit_code(), Some(126));
+    assert!(error.to_string().contains("add `cap_add: [NET_RAW]`"), "{error}");
+    container.cap_add = vec!["NET_RAW".into()];
+    assert_eq!(run(&runtime, container).await.0.code, 6);
     machine.assert_clean();
 }

@@ -39,7 +39,10 @@ async fn a_command_has_the_containers_namespaces_user_environment_and_folder() {
     assert!(text.contains("Uid:\t7\t7") && text.contains("Gid:\t8\t8"), "{text}");
 
     let (_, groups) = exec(&runtime, "c", &["cat", "/proc/self/cgroup"], |e| e.user = Some("0".into())).await;
-    assert!(!groups.contains("/orc/"), "the command is outside of the container's cgroup namespace: {groups}");
+    assert!(
+        !groups.contains("/orc/"),
+        "the command is outside of the container's cgroup namespace: {groups}"
+    );
     runtime.remove("c").await.unwrap();
     machine.assert_clean();
 }
@@ -52,7 +55,8 @@ async fn streams_and_codes_are_carried() {
     assert_eq!(exec(&runtime, "c", &["exit", "42"], |_| {}).await.0, 42);
 
     let args = ["demo", "stdin"].map(str::to_owned).into();
-    let mut session = runtime.exec("c", ExecConfig { args, stdin: true, ..Default::default() }).await.unwrap();
+    let mut session =
+        runtime.exec("c", ExecConfig { args, stdin: true, ..Default::default() }).await.unwrap();
     let mut stdin = session.stdin.take().unwrap();
     stdin.write_all(&[b'x'; 200_000]).await.unwrap();
     drop(stdin);

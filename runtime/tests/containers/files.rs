@@ -24,10 +24,18 @@ async fn mounts_are_what_they_say() {
     container.read_only = true;
     container.mounts = vec![
         // Written below its parent on purpose: the order must not matter.
-        mount(MountSource::Tmpfs { size_bytes: Some(1 << 20), mode: Some(0o700), uid: Some(7), gid: Some(8) }, "/srv/a/b", false),
+        mount(
+            MountSource::Tmpfs { size_bytes: Some(1 << 20), mode: Some(0o700), uid: Some(7), gid: Some(8) },
+            "/srv/a/b",
+            false,
+        ),
         mount(bind(false), "/srv/a", false),
         mount(bind(false), "/ro", true),
-        mount(MountSource::Bind { path: made.clone(), create: true, propagation: Default::default() }, "/made", false),
+        mount(
+            MountSource::Bind { path: made.clone(), create: true, propagation: Default::default() },
+            "/made",
+            false,
+        ),
         mount(MountSource::Volume { path: volume.clone(), copy_up: true }, "/etc", false),
     ];
     start(&runtime, container).await;
@@ -47,7 +55,10 @@ async fn mounts_are_what_they_say() {
     check(&["write", "/etc/new", "x"], "write: ok").await;
     runtime.remove("c").await.unwrap();
     assert!(host.join("new").exists() && made.join("x").exists());
-    assert!(volume.join("passwd").exists() && volume.join("new").exists(), "the volume was filled and outlives");
+    assert!(
+        volume.join("passwd").exists() && volume.join("new").exists(),
+        "the volume was filled and outlives"
+    );
     machine.assert_clean();
 }
 
@@ -73,15 +84,21 @@ async fn injected_files_are_there_keep_their_mode_and_can_be_rewritten() {
     ];
     runtime.create(container.clone()).await.unwrap();
     runtime.start("c").await.unwrap();
-    let (_, text) = exec(&runtime, "c", &["cat", "/run/secrets/key", "/run/secrets/other", "/etc/hosts"], |_| {}).await;
+    let (_, text) =
+        exec(&runtime, "c", &["cat", "/run/secrets/key", "/run/secrets/other", "/etc/hosts"], |_| {}).await;
     assert!(text.starts_with("SECRET-CANARY") && text.contains("other: Permission denied"), "{text}");
     assert!(text.ends_with("127.0.0.1 localhost\n"));
-    assert!(exec(&runtime, "c", &["stat", "/run/secrets/key"], |_| {}).await.1.starts_with("400 4242:4242 13"));
+    assert!(
+        exec(&runtime, "c", &["stat", "/run/secrets/key"], |_| {}).await.1.starts_with("400 4242:4242 13")
+    );
     runtime.update_file("c", "/etc/hosts", b"10.0.0.2 web\n".to_vec()).await.unwrap();
     assert_eq!(exec(&runtime, "c", &["cat", "/etc/hosts"], |_| {}).await.1, "10.0.0.2 web\n");
     assert!(runtime.update_file("c", "/etc/passwd", Vec::new()).await.is_err());
 
-    let grep = std::process::Command::new("grep").args(["-r", "SECRET-CANARY"]).arg(machine.path().join("data")).output();
+    let grep = std::process::Command::new("grep")
+        .args(["-r", "SECRET-CANARY"])
+        .arg(machine.path().join("data"))
+        .output();
     assert!(grep.unwrap().stdout.is_empty(), "a secret was written to the durable folder");
     let folder = std::fs::metadata(machine.path().join("run/c/c")).unwrap();
     assert_eq!((folder.permissions().mode() & 0o777, folder.uid()), (0o700, 0));

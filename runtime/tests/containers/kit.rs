@@ -77,7 +77,8 @@ fn stat(path: &str) {
 }
 
 fn list(path: &str) {
-    let mut names: Vec<_> = fs::read_dir(path).into_iter().flatten().flatten().map(|e| e.file_name()).collect();
+    let mut names: Vec<_> =
+        fs::read_dir(path).into_iter().flatten().flatten().map(|e| e.file_name()).collect();
     names.sort();
     names.iter().for_each(|name| println!("{}", name.display()));
 }
@@ -167,13 +168,18 @@ fn attempt(what: &str) {
         match what {
             "unshare" => libc::unshare(libc::CLONE_NEWUSER).into(),
             "clone3" => libc::syscall(libc::SYS_clone3, 0, 0),
-            "clone-newuser" => libc::syscall(libc::SYS_clone, libc::CLONE_NEWUSER | libc::SIGCHLD, 0, 0, 0, 0),
+            "clone-newuser" => {
+                libc::syscall(libc::SYS_clone, libc::CLONE_NEWUSER | libc::SIGCHLD, 0, 0, 0, 0)
+            }
             "newest" => libc::syscall(9999),
             "io_uring" => libc::syscall(libc::SYS_io_uring_setup, 1, 0),
             "userfaultfd" => libc::syscall(libc::SYS_userfaultfd, 0),
             "keyctl" => libc::syscall(libc::SYS_keyctl, 0, 0, 0, 0, 0),
             "bpf" => libc::syscall(libc::SYS_bpf, 0, 0, 0),
-            "mount" => libc::mount(c"tmpfs".as_ptr(), c"/tmp".as_ptr(), c"tmpfs".as_ptr(), 0, std::ptr::null()).into(),
+            "mount" => {
+                libc::mount(c"tmpfs".as_ptr(), c"/tmp".as_ptr(), c"tmpfs".as_ptr(), 0, std::ptr::null())
+                    .into()
+            }
             "socket-vsock" => libc::socket(libc::AF_VSOCK, libc::SOCK_STREAM, 0).into(),
             "socket-alg" => libc::socket(libc::AF_ALG, libc::SOCK_SEQPACKET, 0).into(),
             "socket-packet" => libc::socket(libc::AF_PACKET, libc::SOCK_RAW, 0).into(),

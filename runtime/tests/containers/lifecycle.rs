@@ -86,9 +86,13 @@ async fn a_start_that_fails_at_any_step_is_unwound_and_can_be_repeated() {
     let Some(machine) = Machine::new() else { return };
     let runtime = machine.runtime().await;
     let good = config(&runtime, "step", &["echo", "ran"]).await;
-    let absent = MountSource::Bind { path: "/nonexistent/x".into(), create: false, propagation: Default::default() };
-    let steps: [(&str, &dyn Fn(&mut runtime::ContainerConfig)); 5] = [
-        ("/nonexistent/x", &|c| c.mounts.push(Mount { source: absent.clone(), target: "/x".into(), read_only: false })),
+    let absent =
+        MountSource::Bind { path: "/nonexistent/x".into(), create: false, propagation: Default::default() };
+    type Change<'a> = &'a dyn Fn(&mut runtime::ContainerConfig);
+    let steps: [(&str, Change<'_>); 5] = [
+        ("/nonexistent/x", &|c| {
+            c.mounts.push(Mount { source: absent.clone(), target: "/x".into(), read_only: false })
+        }),
         ("user `who`", &|c| c.user = Some("who".into())),
         ("netns", &|c| c.netns = Some("/nonexistent/netns".into())),
         ("ulimit `nofile`", &|c| {
@@ -102,7 +106,10 @@ async fn a_start_that_fails_at_any_step_is_unwound_and_can_be_repeated() {
         runtime.create(bad).await.unwrap();
         let error = runtime.start("step").await.unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
-        assert!(machine.cgroups().iter().all(|group| !group.join("step").exists()), "{words}: a cgroup is left");
+        assert!(
+            machine.cgroups().iter().all(|group| !group.join("step").exists()),
+            "{words}: a cgroup is left"
+        );
         assert!(crate::support::shims(machine.path()).is_empty(), "{words}: a shim is left");
     }
     runtime.create(good).await.unwrap();
@@ -181,7 +188,8 @@ async fn creating_twice_changes_nothing_and_a_running_container_is_not_replaced(
     let other = runtime::ContainerConfig { env: Vec::new(), ..first };
     assert!(matches!(runtime.create(other).await, Err(Error::AlreadyRunning { .. })));
     runtime.remove("one").await.unwrap();
-    let unknown = runtime::ContainerConfig { id: "two".into(), image: "sha256:0".into(), ..Default::default() };
+    let unknown =
+        runtime::ContainerConfig { id: "two".into(), image: "sha256:0".into(), ..Default::default() };
     assert!(matches!(runtime.create(unknown).await, Err(Error::Image { .. })));
     assert!(matches!(runtime.start("two").await, Err(Error::NotFound { .. })));
     machine.assert_clean();

@@ -49,7 +49,10 @@ impl Machine {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         let cgroup = |line: &&str| line.contains(" - cgroup");
         let points = mounts.lines().filter(cgroup).filter_map(|line| line.split(' ').nth(4));
-        points.map(|point| Path::new(point).join("orc").join(&self.config.engine_id)).filter(|p| p.exists()).collect()
+        points
+            .map(|point| Path::new(point).join("orc").join(&self.config.engine_id))
+            .filter(|p| p.exists())
+            .collect()
     }
 
     /// Nothing of this engine is left but images: no process, cgroup or file of a container.
@@ -134,7 +137,12 @@ pub(crate) async fn wait_for_line(runtime: &Runtime, id: &str, words: &str) {
 }
 
 /// A command of the test program in a running container: its code and what it wrote.
-pub(crate) async fn exec(runtime: &Runtime, id: &str, command: &[&str], change: impl Fn(&mut ExecConfig)) -> (i32, String) {
+pub(crate) async fn exec(
+    runtime: &Runtime,
+    id: &str,
+    command: &[&str],
+    change: impl Fn(&mut ExecConfig),
+) -> (i32, String) {
     let mut args = vec!["demo".to_owned()];
     args.extend(command.iter().map(|arg| (*arg).to_owned()));
     let mut config = ExecConfig { args, ..ExecConfig::default() };

@@ -23,7 +23,8 @@ async fn a_command_can_have_a_terminal_of_the_containers_own() {
     container.user = Some("nobody".into());
     start(&runtime, container).await;
     let args = ["demo", "tty"].map(str::to_owned).into();
-    let exec = ExecConfig { args, tty: Some(TtySize { rows: 30, cols: 100 }), stdin: true, ..Default::default() };
+    let exec =
+        ExecConfig { args, tty: Some(TtySize { rows: 30, cols: 100 }), stdin: true, ..Default::default() };
     let mut session = runtime.exec("c", exec).await.unwrap();
     assert!(session.stderr.is_none());
     read_until(&mut session.stdout, "/dev/pts/0 Ok((30, 100))").await;

@@ -44,10 +44,13 @@ impl Running {
                 Err(failure) => Err(failure),
             },
         };
-        self.reply(connection, &match done {
-            Ok(()) => Reply::Done,
-            Err(Failure { code, reason }) => Reply::Failed { reason, code },
-        });
+        self.reply(
+            connection,
+            &match done {
+                Ok(()) => Reply::Done,
+                Err(Failure { code, reason }) => Reply::Failed { reason, code },
+            },
+        );
     }
 
     pub(super) fn reply(&self, connection: u64, reply: &Reply) {
@@ -112,7 +115,16 @@ impl Running {
         })?;
         let deadline = config.timeout_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
         let (report, helper) = (Some(spawned.report), Some(spawned.helper));
-        self.execs.push(Exec { id, connection, report, text: Vec::new(), helper, pid: None, group, deadline });
+        self.execs.push(Exec {
+            id,
+            connection,
+            report,
+            text: Vec::new(),
+            helper,
+            pid: None,
+            group,
+            deadline,
+        });
         Ok(())
     }
 
