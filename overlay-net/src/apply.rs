@@ -31,17 +31,13 @@ impl Host {
     /// Carries out steps in order. New ports are completed together at the end, since the routes of a namespace
     /// depend on all of its interfaces.
     pub(crate) fn run(&mut self, ops: &[NetOp]) -> Result<()> {
+        self.remove_links(ops)?;
         let mut touched = BTreeSet::new();
         let mut new_ports = Vec::new();
         for op in ops {
             match op {
-                NetOp::RemoveLink { name } => {
-                    self.links.remove(name)?;
-                    let gone = self.observed.links.remove(name).map(|link| link.index);
-                    for port in self.observed.links.values_mut().filter(|link| link.master == gone) {
-                        port.master = None;
-                    }
-                }
+                // Removed together below, before anything is made.
+                NetOp::RemoveLink { .. } => {}
                 NetOp::AddBridge { name, alias, network } => self.add_bridge(name, alias, network)?,
                 NetOp::AddPort { name, alias, network, netns, interface } => {
                     self.add_port(name, network, netns, interface)?;
@@ -58,6 +54,36 @@ impl Host {
             self.configure(netns)?;
         }
         new_ports.into_iter().try_for_each(|(name, alias, network)| self.complete_port(name, alias, network))
+    }
+
+    fn remove_links(&mut self, ops: &[NetOp]) -> Result<()> {
+        let doomed = ops.iter().filter_map(|op| match op {
+            NetOp::RemoveLink { name } => Some(name.as_str()),
+            _ => None,
+        });
+        let doomed: Vec<_> = doomed.collect();
+        self.links.remove(&doomed, self.names.group())?;
+        for name in doomed {
+            let gone = self.observed.links.remove(name).map(|link| link.index);
+            for port in
+                self.observed.links.values_mut().filter(|link| link.master.is_some() && link.master == gone)
+            {
+                port.master = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks the ports of a namespace that is about to be removed.
+    pub(crate) fn let_ports_leave(&mut self, netns: &str) -> Result<()> {
+        let mut requests = Requests::default();
+        let names: Vec<_> = self.observed.ports(netns).map(|link| link.name.clone()).collect();
+        for name in names {
+            let Some(link) = self.observed.links.get_mut(&name) else { continue };
+            requests.alias(link.index, plan::LEAVING);
+            link.alias = Some(plan::LEAVING.to_owned());
+        }
+        self.links.apply_unless(rustix::io::Errno::NODEV, requests)
     }
 
     fn add_bridge(&mut self, name: &str, alias: &str, network: &str) -> Result<()> {

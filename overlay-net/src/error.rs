@@ -31,14 +31,6 @@ impl Error {
     pub(crate) fn system(action: impl Into<String>, source: impl Into<io::Error>) -> Error {
         Error::System { action: action.into(), source: source.into() }
     }
-
-    /// The kernel's error number, where the kernel refused.
-    pub(crate) fn errno(&self) -> Option<i32> {
-        match self {
-            Error::System { source, .. } => source.raw_os_error(),
-            _ => None,
-        }
-    }
 }
 
 fn hint(source: &io::Error) -> &'static str {

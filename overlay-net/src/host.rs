@@ -59,7 +59,12 @@ impl Host {
 
     pub(crate) fn remove_netns(&mut self, id: &str) -> Result<()> {
         check::id(id)?;
-        self.attach(id, Vec::new())?;
+        let former = self.wanted.endpoints.remove(id).unwrap_or_default();
+        self.let_ports_leave(id)?;
+        if !former.is_empty() {
+            let owners = former.iter().map(|endpoint| (endpoint_owner(id, &endpoint.interface), None));
+            self.tables.update(owners.collect())?;
+        }
         self.namespaces.remove(id)
     }
 
@@ -121,7 +126,6 @@ impl Host {
     /// Gives the namespace exactly these endpoints.
     pub(crate) fn attach(&mut self, netns: &str, mut endpoints: Vec<EndpointSpec>) -> Result<()> {
         check::id(netns)?;
-        self.run(&plan::plan_rests(&self.observed))?;
         for endpoint in &mut endpoints {
             let network = self.wanted.networks.get(&endpoint.network).ok_or_else(|| {
                 Error::Invalid(format!("{netns} cannot join the network {}: there is none", endpoint.network))
@@ -131,19 +135,23 @@ impl Host {
         }
         let ops = plan::plan_netns(&self.names, netns, &endpoints, &self.observed);
         let former = self.wanted.endpoints.insert(netns.to_owned(), endpoints).unwrap_or_default();
+        let result = self.realise_endpoints(netns, &ops, &former);
+        if result.is_err() {
+            // What failed is not wanted, or every later repair would try it again.
+            self.wanted.endpoints.insert(netns.to_owned(), former);
+            self.look_again()?;
+            self.run(&plan::plan_rests(&self.observed))?;
+        }
+        self.wanted.endpoints.retain(|_, endpoints| !endpoints.is_empty());
+        result
+    }
+
+    fn realise_endpoints(&mut self, netns: &str, ops: &[NetOp], former: &[EndpointSpec]) -> Result<()> {
         let mut changes: Changes =
             former.iter().map(|endpoint| (endpoint_owner(netns, &endpoint.interface), None)).collect();
-        let result = self.run(&ops).and_then(|()| self.endpoint_entries(netns)).and_then(|entries| {
-            changes.extend(entries);
-            if changes.is_empty() { Ok(()) } else { self.tables.update(changes) }
-        });
-        if self.wanted.endpoints.get(netns).is_some_and(Vec::is_empty) {
-            self.wanted.endpoints.remove(netns);
-        }
-        if result.is_err() {
-            self.look_again()?;
-        }
-        result
+        self.run(ops)?;
+        changes.extend(self.endpoint_entries(netns)?);
+        if changes.is_empty() { Ok(()) } else { self.tables.update(changes) }
     }
 
     /// Brings the balanced addresses and ports to `wanted`. Gives the ports that others have, and the backends that

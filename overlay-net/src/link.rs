@@ -27,6 +27,7 @@ const IFLA_MTU: u16 = 4;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
+const IFLA_GROUP: u16 = 27;
 const IFLA_NET_NS_FD: u16 = 28;
 const IFF_UP: u32 = 1;
 
@@ -224,22 +225,43 @@ impl Links {
         self.one(message, format!("make the interface {} and its port {name}", peer.name))
     }
 
-    /// Removes a link; gives whether it existed.
-    pub(crate) fn remove(&mut self, name: &str) -> Result<bool> {
+    /// Removes links; those that are gone already are no error. Each removal would wait for all processors to have
+    /// finished with the link, so several are put into a group that the kernel removes with one such wait.
+    pub(crate) fn remove(&mut self, names: &[&str], group: u32) -> Result<()> {
+        let what = || format!("remove the interfaces {}", names.join(", "));
+        let mut messages: Vec<_> = names
+            .iter()
+            .map(|name| {
+                let mut message = Message::new(NEW_LINK, REQUEST | ACK, &link_body(0, 0, 0));
+                message.attr_str(IFLA_IFNAME, name).attr_u32(IFLA_GROUP, group);
+                message
+            })
+            .collect();
         let mut message = Message::new(DEL_LINK, REQUEST | ACK, &link_body(0, 0, 0));
-        message.attr_str(IFLA_IFNAME, name);
-        match self.one(message, format!("remove the interface {name}")) {
-            Ok(()) => Ok(true),
-            Err(error) if error.errno() == Some(rustix::io::Errno::NODEV.raw_os_error()) => Ok(false),
-            Err(error) => Err(error),
+        match names {
+            [] => return Ok(()),
+            [name] => {
+                messages.clear();
+                message.attr_str(IFLA_IFNAME, name);
+            }
+            _ => {
+                message.attr_u32(IFLA_GROUP, group);
+            }
         }
+        messages.push(message);
+        let gone = rustix::io::Errno::NODEV.raw_os_error();
+        self.socket.request(messages, Some(gone)).map_err(|(_, source)| Error::system(what(), source))
     }
 
     /// Carries out the requests. What exists already in that form is no error.
     pub(crate) fn apply(&mut self, requests: Requests) -> Result<()> {
-        let exists = rustix::io::Errno::EXIST.raw_os_error();
+        self.apply_unless(rustix::io::Errno::EXIST, requests)
+    }
+
+    /// Carries out the requests; those that are refused with `tolerated` do not count.
+    pub(crate) fn apply_unless(&mut self, tolerated: rustix::io::Errno, requests: Requests) -> Result<()> {
         let purposes = requests.purposes;
-        self.socket.request(requests.messages, Some(exists)).map_err(|(index, source)| {
+        self.socket.request(requests.messages, Some(tolerated.raw_os_error())).map_err(|(index, source)| {
             Error::system(purposes.get(index).cloned().unwrap_or_default(), source)
         })
     }

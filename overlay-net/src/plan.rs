@@ -62,6 +62,11 @@ impl Observed {
         self.with_prefix(format!("orc port {netns} {interface} ")).next()
     }
 
+    /// The ports of a namespace.
+    pub(crate) fn ports(&self, netns: &str) -> impl Iterator<Item = &Link> {
+        self.with_prefix(format!("orc port {netns} "))
+    }
+
     /// All networks that have a bridge, with its name.
     pub(crate) fn bridges(&self) -> BTreeMap<NetworkId, String> {
         let network = |link: &Link| {
@@ -88,10 +93,14 @@ pub(crate) fn plan(names: &Names, wanted: &Wanted, observed: &Observed) -> Vec<N
     ops
 }
 
-/// Links that an interrupted attempt left.
+/// The alias of a port whose namespace was removed: the kernel will remove the port as well, but takes its time.
+pub(crate) const LEAVING: &str = "orc leaving";
+
+/// Links that an interrupted attempt left, or that are about to go anyway.
 pub(crate) fn plan_rests(observed: &Observed) -> Vec<NetOp> {
-    let incomplete = observed.links.values().filter(|link| link.alias.is_none());
-    incomplete.map(|link| NetOp::RemoveLink { name: link.name.clone() }).collect()
+    let rests =
+        observed.links.values().filter(|link| link.alias.as_deref().is_none_or(|alias| alias == LEAVING));
+    rests.map(|link| NetOp::RemoveLink { name: link.name.clone() }).collect()
 }
 
 /// One network. The ports of a bridge that has to be made (anew) are put into it.
@@ -135,7 +144,7 @@ pub(crate) fn plan_netns(
 ) -> Vec<NetOp> {
     let wanted: BTreeMap<String, &EndpointSpec> =
         endpoints.iter().map(|endpoint| (port_alias(netns, endpoint), endpoint)).collect();
-    let mut present: Vec<_> = observed.with_prefix(format!("orc port {netns} ")).collect();
+    let mut present: Vec<_> = observed.ports(netns).collect();
     present.sort_by_key(|link| &link.alias);
     let mut ops = Vec::new();
     for link in &present {

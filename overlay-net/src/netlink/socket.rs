@@ -17,8 +17,8 @@ pub(crate) const EXCL: u16 = 0x200;
 pub(crate) const CREATE: u16 = 0x400;
 pub(crate) const APPEND: u16 = 0x800;
 
-/// The kernel never makes a longer datagram.
-const BUFFER: usize = 64 * 1024;
+/// The kernel never makes a longer datagram (`NLMSG_GOODSIZE`, and 32 KiB for lists).
+const BUFFER: usize = 32 * 1024;
 /// A whole rule set with tens of thousands of elements is one datagram.
 const SEND_BUFFER: usize = 32 * 1024 * 1024;
 
@@ -77,6 +77,9 @@ impl Socket {
         tolerated: Option<i32>,
     ) -> Result<(), (usize, io::Error)> {
         let count = requests.len();
+        if count == 0 {
+            return Ok(());
+        }
         let first = self.seq.wrapping_add(1);
         let mut bytes = Vec::new();
         for request in requests {

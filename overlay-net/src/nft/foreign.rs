@@ -72,8 +72,9 @@ pub(crate) fn damage(kind: u16, payload: &[u8], names: &Names) -> Damage {
     let our_rule = kind == DEL_RULE && content.get(7) == Some(&comment_bytes(&names.table()));
     match kind {
         DEL_TABLE | DEL_CHAIN | DEL_RULE | DEL_SET | DEL_ELEMENTS if ours => Damage::Content,
-        // A chain of others may drop from now on; a rule of ours in it may be gone.
-        NEW_CHAIN => Damage::Perhaps,
+        // A chain of others drops from now on.
+        NEW_CHAIN if parse_chain(payload).is_some_and(|chain| chain.drops) => Damage::Perhaps,
+        // Our rule in such a chain is gone.
         _ if our_rule => Damage::Perhaps,
         _ => Damage::None,
     }

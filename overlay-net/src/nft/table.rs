@@ -89,6 +89,12 @@ impl Names {
         format!("orc-{}", self.engine)
     }
 
+    /// The number of the group into which links are put to be removed together.
+    pub(crate) fn group(&self) -> u32 {
+        // The id is hexadecimal; the highest bit keeps away from the small numbers that people use.
+        u32::from_str_radix(&self.engine, 16).unwrap_or_default() | 1 << 31
+    }
+
     /// How the name of each of this engine's bridges begins.
     pub(crate) fn bridge_prefix(&self) -> String {
         format!("o{}b", self.engine)

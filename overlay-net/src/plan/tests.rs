@@ -140,6 +140,17 @@ fn the_rest_of_an_interrupted_attempt_is_removed() {
 }
 
 #[test]
+fn a_port_that_leaves_does_not_count_any_more() {
+    let (wanted, mut observed) = complete();
+    let port = observed.links.values_mut().find(|link| link.name.starts_with("o0badcafev")).unwrap();
+    port.alias = Some(LEAVING.into());
+    let ops = plan_netns(&names(), "a", &wanted.endpoints["a"], &observed);
+    assert_eq!(plain(&ops), [PORT], "its successor gets another name");
+    carry_out(&mut observed, &ops);
+    check(&wanted, &mut observed, &["remove PORT"]);
+}
+
+#[test]
 fn what_nobody_has_claimed_yet_is_left_alone() {
     let (_, observed) = complete();
     assert_eq!(plan(&names(), &Wanted::default(), &observed), []);

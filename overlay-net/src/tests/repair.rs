@@ -83,7 +83,7 @@ fn a_removed_bridge_is_made_again() {
             all.into_iter().find(|link| link.name.starts_with(&format!("o{ENGINE}b"))).unwrap().name
         };
         let name = bridge(&mut links);
-        links.remove(&name).unwrap();
+        links.remove(&[&name], 0).unwrap();
         recovers(machine).await;
         assert_eq!(bridge(&mut links), name);
     });
