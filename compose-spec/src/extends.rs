@@ -50,11 +50,14 @@ impl Loader<'_> {
         for name in heirs {
             let mut chain = Vec::new();
             let settled = self.settled(&services, path, &name, environment, &mut chain);
-            if let Some(settled) = settled
-                && let Some(service) =
-                    document.get_mut("services").and_then(|services| services.get_mut(&name))
-            {
-                *service = settled;
+            let Some(service) = document.get_mut("services").and_then(|services| services.get_mut(&name))
+            else {
+                continue;
+            };
+            match settled {
+                Some(settled) => *service = settled,
+                // The reason is reported; what the service says itself can still be checked.
+                None => drop(service.take("extends")),
             }
         }
     }

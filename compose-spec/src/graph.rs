@@ -1,5 +1,7 @@
 //! Which services come before which.
 
+use std::collections::{BTreeSet, VecDeque};
+
 use crate::project::Project;
 
 /// The dependencies between a project's services. An edge leads from a service to one it depends on.
@@ -56,8 +58,7 @@ impl DependencyGraph {
     /// A circle, if there is one.
     pub fn start_order(&self) -> Result<Vec<&str>, Cycle> {
         let mut waits: Vec<usize> = (0..self.names.len()).map(|i| self.graph.neighbors(i).count()).collect();
-        let mut ready: std::collections::BTreeSet<usize> =
-            (0..waits.len()).filter(|&i| waits[i] == 0).collect();
+        let mut ready: BTreeSet<usize> = (0..waits.len()).filter(|&i| waits[i] == 0).collect();
         let mut order = Vec::with_capacity(self.names.len());
         while let Some(next) = ready.pop_first() {
             order.push(self.names[next].as_str());
@@ -108,7 +109,7 @@ impl DependencyGraph {
     /// The shortest circle through the first service (by name) that is on one.
     #[must_use]
     pub fn cycle(&self) -> Option<Cycle> {
-        let components = petgraph::algo::tarjan_scc(&self.graph);
+        let components = petgraph::algo::kosaraju_scc(&self.graph);
         let start = components
             .iter()
             .filter(|component| {
@@ -117,7 +118,7 @@ impl DependencyGraph {
             .filter_map(|component| component.iter().min())
             .min()?;
         let mut came_from = vec![None; self.names.len()];
-        let mut queue = std::collections::VecDeque::from([*start]);
+        let mut queue = VecDeque::from([*start]);
         while let Some(index) = queue.pop_front() {
             let mut next: Vec<usize> = self.graph.neighbors(index).collect();
             next.sort_unstable();
@@ -147,5 +148,89 @@ impl DependencyGraph {
         way.push(self.names[start].clone());
         way.reverse();
         Cycle(way)
+    }
+
+    /// Services that nothing depends on, each with what it depends on below it. What was shown before is not
+    /// opened again but marked with `...`.
+    ///
+    /// ```text
+    /// web
+    /// ├─ api
+    /// │  └─ db
+    /// └─ cache
+    /// ```
+    #[must_use]
+    pub fn tree(&self) -> String {
+        let mut out = String::new();
+        let mut shown = BTreeSet::new();
+        let is_root = |i: &usize| self.graph.neighbors_directed(*i, petgraph::Incoming).next().is_none();
+        let (roots, others): (Vec<usize>, Vec<usize>) = (0..self.names.len()).partition(is_root);
+        // A circle has no start, so that those not shown yet are starts as well.
+        for start in roots.into_iter().chain(others) {
+            if !shown.contains(&start) {
+                self.tree_below(start, &mut shown, &mut out);
+            }
+        }
+        out
+    }
+
+    /// Draws one start and all below it. The stack is explicit, since a chain may be as long as the file allows.
+    fn tree_below(&self, start: usize, shown: &mut BTreeSet<usize>, out: &mut String) {
+        let mut open = vec![(start, String::new(), String::new())];
+        while let Some((index, branch, indent)) = open.pop() {
+            let new = shown.insert(index);
+            let mut below: Vec<usize> = self.graph.neighbors(index).collect();
+            below.sort_unstable();
+            let more = if new || below.is_empty() { "" } else { " ..." };
+            out.push_str(&format!("{branch}{}{more}\n", self.names[index]));
+            if new {
+                let last = below.last().copied();
+                for child in below.into_iter().rev() {
+                    let (corner, bar) =
+                        if Some(child) == last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+                    open.push((child, format!("{indent}{corner}"), format!("{indent}{bar}")));
+                }
+            }
+        }
+    }
+
+    /// The graph in Graphviz's language.
+    #[must_use]
+    pub fn dot(&self) -> String {
+        let mut out = String::from("digraph {\n");
+        for name in &self.names {
+            out.push_str(&format!("  {name:?}\n"));
+        }
+        for (from, to) in self.edges() {
+            out.push_str(&format!("  {from:?} -> {to:?}\n"));
+        }
+        out.push_str("}\n");
+        out
+    }
+
+    /// The graph in Mermaid's language.
+    #[must_use]
+    pub fn mermaid(&self) -> String {
+        let mut out = String::from("flowchart TD\n");
+        for (index, name) in self.names.iter().enumerate() {
+            out.push_str(&format!("  s{index}[{name:?}]\n"));
+        }
+        for (from, to, ()) in self.sorted_edges() {
+            out.push_str(&format!("  s{from} --> s{to}\n"));
+        }
+        out
+    }
+
+    /// Every dependency as dependent and dependency, sorted.
+    pub fn edges(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.sorted_edges()
+            .into_iter()
+            .map(|(from, to, ())| (self.names[from].as_str(), self.names[to].as_str()))
+    }
+
+    fn sorted_edges(&self) -> Vec<(usize, usize, ())> {
+        let mut edges: Vec<_> = self.graph.all_edges().map(|(from, to, &())| (from, to, ())).collect();
+        edges.sort_unstable();
+        edges
     }
 }

@@ -48,6 +48,7 @@ mod short;
 mod source;
 mod suggest;
 mod support;
+mod suspicious;
 mod template;
 mod unique;
 mod validate;

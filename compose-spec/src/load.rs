@@ -24,6 +24,7 @@ use crate::project::{Project, Service};
 use crate::request::{LoadRequest, Loaded};
 use crate::schema;
 use crate::select;
+use crate::suspicious;
 use crate::unique;
 use crate::validate;
 use crate::variables;
@@ -111,6 +112,7 @@ fn run(loader: &mut Loader<'_>, loaded: &mut Loaded) -> Option<()> {
 fn settle(loader: &mut Loader<'_>, tree: &mut Node) {
     let key = tree.span;
     schema::check(tree, &PROJECT, &Place::TOP, key, &mut loader.report);
+    suspicious::check(tree, &mut loader.report);
     if let Some(version) = tree.take("version") {
         loader.report.add(
             Diagnostic::warning(Code::Suspicious, version.span, "`version` is obsolete and ignored")

@@ -14,12 +14,18 @@ const DURATION_UNITS: &[(&str, i64)] = &[
     ("w", 604_800_000_000_000),
 ];
 
+/// What a duration looks like, for hints.
+pub(crate) const DURATION_HINT: &str =
+    "expected numbers with units (ns, us, ms, s, m, h, d, w), such as `1m30s`";
+/// What a size looks like, for hints.
+pub(crate) const BYTES_HINT: &str = "expected a number with an optional unit: b, k, m, g, t or p";
+
 /// Reads a duration such as `1m30s`, `1.5h`, `-2s`, `1d12h` or `0`, in nanoseconds.
 ///
 /// # Errors
-/// Says what is expected when the text is no duration or exceeds about 292 years.
+/// Says why the text is no duration, or that it exceeds about 292 years.
 pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
-    let invalid = || format!("invalid duration `{text}`: expected numbers with units, such as `1m30s`");
+    let invalid = || "it is no duration".to_owned();
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -34,15 +40,14 @@ pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
     while !rest.is_empty() {
         let digits = rest
             .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .ok_or_else(|| format!("invalid duration `{text}`: the unit is missing, as in `{text}s`"))?;
+            .ok_or_else(|| "the unit is missing".to_owned())?;
         let (number, tail) = rest.split_at(digits);
         let end = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(end);
-        let nanos = DURATION_UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(|| {
-            format!(
-                "invalid duration `{text}`: unknown unit `{unit}`; units are ns, us, ms, s, m, h, d and w"
-            )
-        })?;
+        let nanos = DURATION_UNITS
+            .iter()
+            .find(|(name, _)| *name == unit)
+            .ok_or_else(|| format!("there is no unit `{unit}`"))?;
         let part = scaled(number, nanos.1).ok_or_else(invalid)?;
         total = total.checked_add(part).ok_or_else(invalid)?;
         rest = tail;
@@ -134,8 +139,7 @@ pub(crate) fn format_float(value: f64) -> String {
 /// Says what is expected when the text is no size.
 #[expect(clippy::cast_possible_truncation, reason = "a float beyond the range saturates, as wished")]
 pub(crate) fn parse_bytes(text: &str) -> Result<i64, String> {
-    let invalid =
-        || format!("invalid size `{text}`: expected a number with an optional unit b, k, m, g, t or p");
+    let invalid = || "it is no size".to_owned();
     let end = text.rfind(|c: char| c.is_ascii_digit() || c == '.' || c == ' ').ok_or_else(invalid)?;
     let (number, suffix) = text.split_at(end + 1);
     let number = number.strip_suffix(' ').unwrap_or(number);
@@ -157,7 +161,7 @@ pub(crate) fn parse_bytes(text: &str) -> Result<i64, String> {
         "g" | "gb" | "gib" => 3,
         "t" | "tb" | "tib" => 4,
         "p" | "pb" | "pib" => 5,
-        _ => return Err(invalid()),
+        _ => return Err(format!("there is no unit `{suffix}`")),
     };
     Ok((size * 1024_f64.powi(power)) as i64)
 }

@@ -92,6 +92,7 @@ fn unknown_key(name: &str, object: &Object, place: &Place<'_>, key: Span) -> Dia
     let known = object.fields.iter().map(|(name, _)| *name);
     match suggest::nearest(name, known.clone()) {
         Some(near) => finding.hint(format!("did you mean `{near}`?")),
+        None if let Some(deeper) = deeper(name, object) => finding.hint(format!("did you mean `{deeper}`?")),
         None if object.fields.len() <= 12 => {
             finding.hint(format!("attributes of a {} are {}", object.name, suggest::listed(known)))
         }
@@ -100,6 +101,15 @@ fn unknown_key(name: &str, object: &Object, place: &Place<'_>, key: Span) -> Dia
         }
         None => finding,
     }
+}
+
+/// Where an attribute belongs that stands one level too high.
+fn deeper(name: &str, object: &Object) -> Option<String> {
+    let (outer, _) = object
+        .fields
+        .iter()
+        .find(|(_, rule)| rule.shape.object().is_some_and(|inner| inner.field(name).is_some()))?;
+    Some(format!("{outer}.{name}"))
 }
 
 fn check_map(node: &mut Node, keys: Keys, rule: &Rule, place: &Place<'_>, report: &mut Report) -> bool {

@@ -338,9 +338,11 @@ fn hint_for(info: &str) -> Option<&'static str> {
     if info.contains("tab") {
         Some("indent with spaces; YAML does not allow tabs")
     } else if info.contains("mapping values are not allowed") {
-        Some("put a value that contains `: ` in quotes, or check the indentation")
+        Some("a `:` may be missing in the line above; a value with `: ` in it needs quotes")
     } else if info.contains("simple key") || info.contains("expected ':'") {
         Some("a `:` may be missing after the key, or the indentation is off")
+    } else if info.contains("quoted scalar") {
+        Some("a quote may not be closed")
     } else if info.contains("unknown anchor") {
         Some("define it first with `&name`")
     } else {

@@ -113,6 +113,7 @@ impl Canonical<'_> {
             Form::Build => replace(node, into_build),
             Form::EnvFiles => settle_env_files(node),
             Form::Reference => replace(node, |node| from_text(node, "source")),
+            Form::Extends => replace(node, |node| from_text(node, "service")),
             Form::Gpus => settle_gpus(node),
             Form::DeviceRequest => settle_device_request(node, place)?,
             Form::Device => settle_device(node, place)?,

@@ -12,6 +12,12 @@ pub(super) fn wrong(node: &Node, place: &Place<'_>, reason: impl std::fmt::Displ
     Box::new(Diagnostic::error(Code::Value, node.span, format!("`{place}`: {reason}")))
 }
 
+/// An error about a text that cannot be read.
+fn unreadable(node: &Node, place: &Place<'_>, text: &str, reason: &str, hint: &str) -> Box<Diagnostic> {
+    let message = format!("`{place}` cannot be `{text}`: {reason}");
+    Box::new(Diagnostic::error(Code::Value, node.span, message).hint(hint))
+}
+
 pub(super) fn settle_text(node: &mut Node, place: &Place<'_>) -> Result<(), Box<Diagnostic>> {
     let text = match node.value {
         Value::String(_) => return Ok(()),
@@ -64,10 +70,10 @@ pub(super) fn settle_bytes(
         }
         Value::String(text) => match scalar::parse_bytes(text) {
             Ok(bytes) if bytes < 0 => {
-                return Err(wrong(node, place, format!("invalid size `{text}`: it is negative")));
+                return Err(unreadable(node, place, text, "it is negative", scalar::BYTES_HINT));
             }
             Ok(bytes) => bytes,
-            Err(reason) => return Err(wrong(node, place, reason)),
+            Err(reason) => return Err(unreadable(node, place, text, &reason, scalar::BYTES_HINT)),
         },
         _ => return Ok(()),
     };
@@ -82,7 +88,8 @@ pub(super) fn settle_scalar(node: &mut Node, form: Form, place: &Place<'_>) -> R
         (Form::Number, Value::Int(value)) => Value::Float(single(*value as f64)),
         (Form::Number, Value::Float(value)) => Value::Float(single(*value)),
         (Form::Duration | Form::Pause, Value::String(text)) => {
-            let nanos = scalar::parse_duration(text).map_err(|reason| wrong(node, place, reason))?;
+            let nanos = scalar::parse_duration(text)
+                .map_err(|reason| unreadable(node, place, text, &reason, scalar::DURATION_HINT))?;
             Value::String(scalar::format_duration(nanos))
         }
         (Form::Mode, Value::Int(value)) => Value::String(format!("0{value:o}")),

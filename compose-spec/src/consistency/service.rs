@@ -103,6 +103,7 @@ impl Checker<'_> {
             )
             .related(self.place("network_mode"), "the mode is set here");
             self.report.add(finding);
+            return;
         }
         for network in service.networks.keys() {
             if !self.project.networks.contains_key(network) {

@@ -221,6 +221,8 @@ pub(crate) enum Form {
     EnvFiles,
     /// A mapping with a source.
     Reference,
+    /// A mapping with a service.
+    Extends,
     /// A mapping with source, target and permissions.
     Device,
     /// A list of device requests.

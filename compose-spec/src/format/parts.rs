@@ -112,7 +112,8 @@ pub(super) const EXTENDS: Rule = Rule::new(Shape::OneOf(&[
         required: &["service"],
         others: Others::Refused,
     }),
-]));
+]))
+.form(Form::Extends);
 
 pub(super) const HEALTHCHECK: Object = Object {
     name: "healthcheck",

@@ -36,3 +36,14 @@ fn fingerprints_ignore_order_and_what_makes_no_other_container() {
     assert_ne!(base, hash("services: {web: {image: b, environment: {A: 1, B: 2}}}"));
     assert_ne!(base, hash("services: {web: {image: a, environment: {A: 1, B: 3}}}"));
 }
+
+#[test]
+fn the_graph_can_be_drawn() {
+    let graph = DependencyGraph::from_edges(
+        ["web", "api", "db", "cache", "job"],
+        [("web", "api"), ("api", "db"), ("web", "cache"), ("job", "api")],
+    );
+    assert_eq!(graph.tree(), "job\n└─ api\n   └─ db\nweb\n├─ api ...\n└─ cache\n");
+    assert!(graph.dot().contains("  \"api\" -> \"db\"\n"));
+    assert!(graph.mermaid().contains("  s0[\"api\"]\n") && graph.mermaid().contains("  s0 --> s2\n"));
+}
