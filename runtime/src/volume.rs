@@ -42,6 +42,8 @@ pub struct Volume {
 const FACTS: &str = "volume.json";
 const DATA: &str = "_data";
 const FILLING: &str = "filling";
+/// Begins the names of volumes that are being removed; no volume can be called so.
+const GONE: &str = ".gone-";
 /// Longest name of a volume, in bytes: that of a file.
 const NAME_BYTES: usize = 255;
 /// A file's extended attributes that a copy keeps: name list and one value, in bytes; the kernel's own limits.
@@ -56,7 +58,12 @@ impl Volumes {
         let dir = data_dir.join("volumes");
         fs::create_dir_all(&dir).map_err(Error::file("cannot create", &dir))?;
         set_mode(&dir, 0o700)?;
-        Ok(Volumes { dir })
+        let volumes = Volumes { dir };
+        // What a removal that was interrupted has left.
+        for name in volumes.names()?.iter().filter(|name| name.starts_with(GONE)) {
+            delete(&volumes.dir.join(name))?;
+        }
+        Ok(volumes)
     }
 
     /// Makes a volume, or gives the one that exists, whose labels then stay as they are.
@@ -109,13 +116,9 @@ impl Volumes {
     /// When a volume's description cannot be read.
     pub fn list(&self) -> Result<Vec<Volume>> {
         let mut volumes = Vec::new();
-        for entry in fs::read_dir(&self.dir).map_err(Error::file("cannot list", &self.dir))? {
-            let name = entry.map_err(Error::file("cannot list", &self.dir))?.file_name();
-            if let Some(volume) = name.to_str().map(|name| self.get(name)).transpose()?.flatten() {
-                volumes.push(volume);
-            }
+        for name in self.names()?.iter().filter(|name| !name.starts_with('.')) {
+            volumes.extend(self.get(name)?);
         }
-        volumes.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(volumes)
     }
 
@@ -123,21 +126,32 @@ impl Volumes {
     /// caller to know.
     ///
     /// # Errors
-    /// When a file cannot be removed; the volume then counts as gone, and making it again begins with the rest.
+    /// When a file cannot be removed; the volume is gone nevertheless, and the rest is removed at the next start.
     pub fn remove(&self, name: &str) -> Result<bool> {
         let dir = self.of(name)?;
-        let facts = dir.join(FACTS);
-        let existed = match fs::remove_file(&facts) {
+        let away = tempfile::Builder::new()
+            .prefix(GONE)
+            .tempdir_in(&self.dir)
+            .map_err(Error::file("cannot create a folder in", &self.dir))?
+            .keep();
+        let existed = match fs::rename(&dir, away.join(DATA)) {
             Ok(()) => true,
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(error) => return Err(Error::file("cannot remove", &facts)(error)),
+            Err(error) => return Err(Error::file("cannot remove", &dir)(error)),
         };
-        match fs::remove_dir_all(&dir) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Error::file("cannot remove", &dir)(error))
-            }
-            _ => Ok(existed),
+        delete(&away)?;
+        Ok(existed)
+    }
+
+    /// Of everything in the folder, sorted.
+    fn names(&self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.dir).map_err(Error::file("cannot list", &self.dir))? {
+            let name = entry.map_err(Error::file("cannot list", &self.dir))?.file_name();
+            names.extend(name.to_str().map(str::to_owned));
         }
+        names.sort();
+        Ok(names)
     }
 
     fn of(&self, name: &str) -> Result<PathBuf> {
@@ -183,6 +197,15 @@ pub fn copy_up(root: &Path, target: &str, volume: &Path) -> Result<()> {
     let data = rustix::fs::open(volume, flags, Mode::empty()).map_err(Error::file("cannot open", volume))?;
     copy_folder(&image, &data, 0).map_err(Error::file("cannot copy the image's content to", volume))?;
     fs::remove_file(&filling).map_err(Error::file("cannot remove", &filling))
+}
+
+fn delete(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::file("cannot remove", folder)(error))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn is_empty(folder: &Path) -> Result<bool> {

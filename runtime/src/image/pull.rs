@@ -25,18 +25,18 @@ impl ImageStore {
         credentials: &Credentials,
         progress: impl Fn(PullProgress) + Send + Sync,
     ) -> Result<Image> {
-        let wanted: Reference = match (reference.parse(), self.get(reference)?) {
-            (Ok(parsed), _) => parsed,
-            // An id is not a reference, but it names an image that is here.
-            (Err(_), Some(image)) => return Ok(image),
-            (Err(error), None) => return Err(error),
-        };
+        // Ids are taken in full only: `cafe` is a name to be pulled, whatever ids begin with.
+        if let Ok(id) = reference.parse::<Digest>() {
+            let missing = || Error::NotPresent { reference: id.to_string() };
+            return self.get(&id.to_string())?.ok_or_else(missing);
+        }
+        let wanted: Reference = reference.parse()?;
         if is_demo(&wanted) && self.demo_executable().is_some() {
             let store = self.clone();
             return blocking(move || demo::ensure(&store)).await;
         }
         if policy != PullPolicy::Always
-            && let Some(image) = self.get(reference)?
+            && let Some(image) = self.named(&wanted)?
         {
             return Ok(image);
         }
@@ -47,12 +47,12 @@ impl ImageStore {
         let _guard = lock.lock().await;
         // Whoever had the lock before may have pulled it.
         if policy == PullPolicy::Missing
-            && let Some(image) = self.get(reference)?
+            && let Some(image) = self.named(&wanted)?
         {
             return Ok(image);
         }
         self.pull(&wanted, credentials, &progress).await?;
-        self.get(&wanted.to_string())?.ok_or_else(|| Error::NotFound { reference: wanted.familiar() })
+        self.named(&wanted)?.ok_or_else(|| Error::NotFound { reference: wanted.familiar() })
     }
 
     async fn pull(

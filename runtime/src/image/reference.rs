@@ -195,13 +195,9 @@ fn check_repository(repository: &str, whole: &str) -> Result<(), &'static str> {
 
 /// Words of a-z and 0-9 joined by `.`, `_`, `__` or any number of `-`.
 fn is_component(part: &str) -> bool {
-    let word = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let joints = part.split(|c: char| word(&(c as u8)) && c.is_ascii()).filter(|joint| !joint.is_empty());
-    part.as_bytes().first().is_some_and(|b| word(b))
-        && part.as_bytes().last().is_some_and(|b| word(b))
-        && joints
-            .into_iter()
-            .all(|joint| matches!(joint, "." | "_" | "__") || joint.bytes().all(|b| b == b'-'))
+    let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let is_joint = |joint: &str| matches!(joint, "." | "_" | "__") || joint.bytes().all(|b| b == b'-');
+    part.starts_with(is_word) && part.ends_with(is_word) && part.split(is_word).all(is_joint)
 }
 
 #[cfg(test)]

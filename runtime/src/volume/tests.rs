@@ -33,6 +33,17 @@ fn volumes_are_made_found_and_removed() {
     assert!(!volumes.remove("shop_data").unwrap());
     assert_eq!(volumes.get("shop_data").unwrap(), None);
     assert!(!made.path.exists());
+    assert!(volumes.create("shop_data", &labels(&[])).unwrap().path.is_dir());
+}
+
+#[test]
+fn an_interrupted_removal_is_finished() {
+    let (dir, volumes, _) = world();
+    let data = dir.path().join("data");
+    fs::create_dir_all(data.join("volumes/.gone-x/_data/_data")).unwrap();
+    assert!(volumes.list().unwrap().is_empty());
+    Volumes::open(&data).unwrap();
+    assert_eq!(fs::read_dir(data.join("volumes")).unwrap().count(), 0);
 }
 
 #[test]

@@ -72,10 +72,8 @@ impl ImageStore {
             let (id, record) = self.record(text)?;
             let (_, names) = images.entry(id).or_insert_with(|| (record, Vec::new()));
             // An id is not written as a name, though some ids could be one.
-            let is_name = self.get(text)?.is_some_and(|image| {
-                text.parse::<Reference>().is_ok_and(|r| r.to_string() == image.reference)
-            });
-            if let (true, Ok(name)) = (is_name, text.parse::<Reference>())
+            if let Ok(name) = text.parse::<Reference>()
+                && self.named(&name)?.is_some()
                 && !names.contains(&name)
             {
                 names.push(name);

@@ -220,6 +220,15 @@ impl ImageStore {
         locked(&self.inner.demo).clone()
     }
 
+    /// The image with this name; never one whose id looks like it.
+    pub(super) fn named(&self, reference: &Reference) -> Result<Option<Image>> {
+        let index = locked(&self.inner.index).clone();
+        match find_named(&index, reference) {
+            Some((id, name)) => self.image(&index, &id, Some(name)),
+            None => Ok(None),
+        }
+    }
+
     /// What an image consists of, for saving it.
     pub(super) fn record(&self, reference_or_id: &str) -> Result<(Digest, Record)> {
         let index = locked(&self.inner.index);
@@ -279,19 +288,9 @@ impl ImageStore {
 
 /// A name goes before an id: people may call an image `cafe`.
 fn find(index: &Index, text: &str) -> Result<Option<(Digest, Option<String>)>> {
-    if let Ok(reference) = text.parse::<Reference>() {
-        if let Some(name) = index.names.get(&reference.to_string()) {
-            return Ok(Some((name.id.clone(), Some(reference.to_string()))));
-        }
-        // `name:tag@digest` and `name@digest` mean the digest that was pulled.
-        if let Some(digest) = reference.digest() {
-            let mut names = index.names.iter();
-            let pulled = names.find(|(text, name)| {
-                name.digest.as_ref() == Some(digest)
-                    && text.parse::<Reference>().is_ok_and(|known| known.is_same_repository(&reference))
-            });
-            return Ok(pulled.map(|(text, name)| (name.id.clone(), Some(text.clone()))));
-        }
+    let named = text.parse().ok().and_then(|reference| find_named(index, &reference));
+    if let Some((id, name)) = named {
+        return Ok(Some((id, Some(name))));
     }
     let hex = text.strip_prefix("sha256:").unwrap_or(text);
     if hex.len() < 4 || hex.len() > 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -303,6 +302,19 @@ fn find(index: &Index, text: &str) -> Result<Option<(Digest, Option<String>)>> {
         (Some(_), Some(_)) => Err(Error::Ambiguous { reference: text.to_owned() }),
         (None, _) => Ok(None),
     }
+}
+
+/// `name:tag@digest` and `name@digest` mean what was pulled from there with that digest, under any tag.
+fn find_named(index: &Index, reference: &Reference) -> Option<(Digest, String)> {
+    let exact = reference.to_string();
+    if let Some(name) = index.names.get(&exact) {
+        return Some((name.id.clone(), exact));
+    }
+    let digest = reference.digest()?;
+    let same = |text: &str| text.parse::<Reference>().is_ok_and(|known| known.is_same_repository(reference));
+    let mut names = index.names.iter();
+    let (text, name) = names.find(|(text, name)| name.digest.as_ref() == Some(digest) && same(text))?;
+    Some((name.id.clone(), text.clone()))
 }
 
 /// The name under which the built-in image is known.

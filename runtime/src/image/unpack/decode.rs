@@ -11,12 +11,15 @@ const ZSTD_WINDOW_LOG: u32 = 27;
 
 /// The plain bytes of something that is gzip, zstd, or plain already.
 pub(in crate::image) fn decoder<'a>(mut input: impl BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
-    let start = input.fill_buf()?;
-    if start.starts_with(&ZSTD) {
+    let mut start = Vec::new();
+    input.by_ref().take(ZSTD.len() as u64).read_to_end(&mut start)?;
+    let kind = start.clone();
+    let input = io::Cursor::new(start).chain(input);
+    if kind.starts_with(&ZSTD) {
         let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?;
         decoder.window_log_max(ZSTD_WINDOW_LOG)?;
         Ok(Box::new(decoder))
-    } else if start.starts_with(&GZIP) {
+    } else if kind.starts_with(&GZIP) {
         Ok(Box::new(flate2::bufread::MultiGzDecoder::new(input)))
     } else {
         Ok(Box::new(input))
