@@ -76,9 +76,20 @@ fn confine(process: &Process) -> Result<(), Failure> {
 
 /// An ignored signal (Rust's runtime ignores SIGPIPE) and a blocked one would be inherited by the program.
 fn reset_signals() {
+    // The kernel's struct sigaction with SIG_DFL, no flags and an empty mask. The C library's function keeps
+    // signals 32 and 33 for itself, but they are inherited like all others.
+    let default = [0_u64; 4];
     for signal in 1..=64 {
-        // SAFETY: SIG_DFL runs no code of ours; numbers that cannot be changed are refused by the kernel.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // SAFETY: reads 32 bytes that are there, and runs no code of ours; the kernel refuses what cannot change.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                std::ptr::null::<u64>(),
+                size_of::<u64>(),
+            );
+        }
     }
     let _ = nix::sys::signal::SigSet::empty().thread_set_mask();
 }
