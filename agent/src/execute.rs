@@ -9,7 +9,7 @@ use api::dispatch::BlobRequest;
 use api::limits::MAX_BLOB_BYTES;
 use cluster::{NetworkName, TaskId};
 use overlay_net::{Net, View, Zone};
-use runtime::image::Credentials;
+use runtime::image::{Credentials, Image, PullPolicy};
 use runtime::volume::Volumes;
 use runtime::{ExecConfig, Runtime};
 use tokio::sync::{Semaphore, mpsc};
@@ -18,7 +18,7 @@ use tonic::transport::Channel;
 use crate::chain;
 use crate::core::{Action, ActionId, Failure, FailureKind, Outcome, ProbeResult};
 use crate::limits::{HEALTH_OUTPUT_BYTES, HEAVY_ACTIONS, PROBES};
-use crate::pull::pull;
+use crate::pull::{Pulls, pull};
 use crate::run::Event;
 use crate::store::Store;
 use crate::talk::{Said, Talk};
@@ -31,6 +31,7 @@ pub(crate) struct Tools {
     pub(crate) store: Store,
     pub(crate) manager: Channel,
     pub(crate) credentials: Credentials,
+    pub(crate) pulls: Pulls,
     pub(crate) events: mpsc::Sender<Event>,
 }
 
@@ -92,9 +93,7 @@ impl Tools {
         let (runtime, net) = (&self.runtime, &self.net);
         match action {
             Action::PullImage { reference, policy } => {
-                let (images, credentials) = (runtime.images().clone(), self.credentials.clone());
-                let pulled = pull(images, reference, policy, credentials, |_| {}).await;
-                let image = pulled.map_err(|error| image_failure(&error))?;
+                let image = self.pull(reference, policy).await?;
                 Ok(Outcome::Image { id: image.id, config: Arc::new(image.config) })
             }
             Action::FetchBlob { digest } => self.fetch(digest).await,
@@ -131,6 +130,16 @@ impl Tools {
                 kept.map(|()| Outcome::Done).map_err(|message| Failure { message, kind: FailureKind::Passing })
             }
         }
+    }
+
+    async fn pull(&self, reference: String, policy: PullPolicy) -> Result<Image, Failure> {
+        let (images, credentials) = (self.runtime.images().clone(), self.credentials.clone());
+        let name = reference.clone();
+        let pull = async {
+            let pulled = pull(images, name, policy, credentials, |_| {}).await;
+            pulled.map_err(|error| image_failure(&error))
+        };
+        self.pulls.share(&reference, policy, pull).await
     }
 
     async fn on_disk(

@@ -111,6 +111,7 @@ pub async fn start(config: AgentConfig, manager: Channel) -> Result<Agent, Error
         store: store.clone(),
         manager: manager.clone(),
         credentials: credentials.clone(),
+        pulls: pull::Pulls::default(),
         events: events.clone(),
     });
     let (stop, stopped) = watch::channel(false);
