@@ -62,16 +62,36 @@ fn exec_and_run_must_carry_the_exit_code_and_what_they_are_given() {
     let machine = started("exec-run");
     machine.orc(&["exec", "-T", "web", "demo", "exit", "7"]).exits(7);
     machine.orc(&["exec", "-T", "web", "no-such-program"]).exits(127);
-    let given = machine.orc(&["exec", "-T", "-e", "COLOUR=green", "-u", "1000:1001", "-w", "/proc", "web", "demo", "id"]);
+    let given = machine.orc(&[
+        "exec",
+        "-T",
+        "-e",
+        "COLOUR=green",
+        "-u",
+        "1000:1001",
+        "-w",
+        "/proc",
+        "web",
+        "demo",
+        "id",
+    ]);
     given.exits(0).says("uid=1000 gid=1001").says("cwd=/proc");
     machine.orc(&["exec", "-T", "-e", "COLOUR=green", "web", "demo", "env", "COLOUR"]).exits(0).says("green");
-    machine.orc(&["exec", "-T", "--index", "9", "web", "demo", "id"]).exits(1).says("not running as number 9");
+    machine
+        .orc(&["exec", "-T", "--index", "9", "web", "demo", "id"])
+        .exits(1)
+        .says("not running as number 9");
     machine.orc(&["exec", "-T", "says", "demo", "id"]).exits(1).says("is not running");
 
     machine.orc(&["run", "--rm", "-T", "web", "demo", "exit", "5"]).exits(5);
     let once = machine.orc(&["run", "--rm", "-T", "-e", "A=b", "web", "demo", "env", "A"]);
     assert_eq!(once.ok(), "b");
-    assert!(!machine.ps().iter().any(|container| container["Service"].as_str().is_some_and(|s| s.contains("-run-"))));
+    assert!(
+        !machine
+            .ps()
+            .iter()
+            .any(|container| container["Service"].as_str().is_some_and(|s| s.contains("-run-")))
+    );
     machine.leaves_nothing();
 }
 

@@ -59,7 +59,13 @@ services:
     machine.orc(&["up", "-d"]).ok();
     let [exec, first] = first_and_exec(&machine, &["status"]);
     assert_eq!(exec, first);
-    for line in ["Uid: 1000 1000", "Gid: 1001 1001", "CapBnd: 0000000000000400", "NoNewPrivs: 1", "Max open files 100 200"] {
+    for line in [
+        "Uid: 1000 1000",
+        "Gid: 1001 1001",
+        "CapBnd: 0000000000000400",
+        "NoNewPrivs: 1",
+        "Max open files 100 200",
+    ] {
         assert!(exec.contains(line), "no `{line}` in\n{exec}");
     }
     let inside = |args: &[&str]| machine.orc(&[&["exec", "-T", "box", "demo"], args].concat());

@@ -35,14 +35,19 @@ fn a_killed_engine_must_leave_the_stack_running_and_be_followed_by_one_that_adop
         assert_eq!(machine.get("127.0.0.1:8080", "/").expect("the port goes on answering").status, 200);
     }
     eventually("the short one has ended meanwhile", || machine.pids_of("demo exit 7").is_empty());
-    let brief = machine.ps().into_iter().find(|container| container["Service"] == "brief").expect("it is listed");
+    let brief =
+        machine.ps().into_iter().find(|container| container["Service"] == "brief").expect("it is listed");
     assert_eq!(brief["ExitCode"], 7, "the exit that happened meanwhile is reported");
     assert_ne!(machine.engine(), Some(engine));
     assert_eq!((machine.pids_of("demo serve"), machine.pids_of("demo count")), (web, count));
 
     let log = machine.orc(&["logs", "--no-log-prefix", "count"]);
-    let numbers: Vec<u64> = log.ok().lines().map(|line| line.trim().parse().expect("a number a line")).collect();
-    assert!(numbers.iter().zip(1..).all(|(number, expected)| *number == expected), "a gap or a duplicate: {numbers:?}");
+    let numbers: Vec<u64> =
+        log.ok().lines().map(|line| line.trim().parse().expect("a number a line")).collect();
+    assert!(
+        numbers.iter().zip(1..).all(|(number, expected)| *number == expected),
+        "a gap or a duplicate: {numbers:?}"
+    );
     machine.leaves_nothing();
 }
 
@@ -62,7 +67,10 @@ fn a_killed_container_must_come_back_and_get_no_request_meanwhile() {
     });
     assert!(failures <= 1, "{failures} requests failed; only one can have been in flight");
     for _ in 0..20 {
-        assert_eq!(machine.get("127.0.0.1:8080", "/").expect("no request reaches one that is not ready").status, 200);
+        assert_eq!(
+            machine.get("127.0.0.1:8080", "/").expect("no request reaches one that is not ready").status,
+            200
+        );
     }
     machine.leaves_nothing();
 }

@@ -4,7 +4,10 @@ use crate::support::{Machine, eventually};
 
 /// Each faulty file with what must be said of it.
 const FAULTS: [(&str, &[&str]); 5] = [
-    ("services: {web: {image: x, depends_on: [cache]}, cash: {image: y}}\n", &["compose.yaml:1:", "cache", "not defined"]),
+    (
+        "services: {web: {image: x, depends_on: [cache]}, cash: {image: y}}\n",
+        &["compose.yaml:1:", "cache", "not defined"],
+    ),
     (
         "services:\n  a: {image: x, depends_on: [b]}\n  b: {image: x, depends_on: [a]}\n",
         &["a -> b -> a", "compose.yaml:"],
@@ -27,7 +30,10 @@ fn a_faulty_file_must_be_explained_with_its_place_and_start_nothing() {
     }
     assert_eq!(machine.engine(), None, "a faulty file starts no engine");
     machine.file("none/.keep", "");
-    machine.orc(&["--project-directory", "none", "-f", "none/compose.yaml", "up"]).exits(1).says("none/compose.yaml");
+    machine
+        .orc(&["--project-directory", "none", "-f", "none/compose.yaml", "up"])
+        .exits(1)
+        .says("none/compose.yaml");
 }
 
 #[test]

@@ -15,7 +15,8 @@ fn the_first_stack_must_run_as_the_readme_says() {
 
     let mut answered = BTreeSet::new();
     eventually("three replicas answer on port 8080", || {
-        let response = machine.get("127.0.0.1:8080", "/").expect("the published port answers once `up` is done");
+        let response =
+            machine.get("127.0.0.1:8080", "/").expect("the published port answers once `up` is done");
         assert_eq!(response.status, 200);
         answered.insert(response.body);
         answered.len() == 3
@@ -24,7 +25,8 @@ fn the_first_stack_must_run_as_the_readme_says() {
     assert_eq!(greeting.body.trim_end(), "good to see you");
     machine.orc(&["exec", "web", "demo", "get", "http://store/kv/colour"]).exits(0).says("green");
 
-    let seed = machine.ps().into_iter().find(|container| container["Service"] == "seed").expect("seed is listed");
+    let seed =
+        machine.ps().into_iter().find(|container| container["Service"] == "seed").expect("seed is listed");
     assert_eq!((seed["State"].as_str(), seed["ExitCode"].as_i64()), (Some("exited"), Some(0)));
     machine.leaves_nothing();
 }

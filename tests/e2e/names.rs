@@ -58,7 +58,8 @@ fn a_virtual_address_must_spread_connections() {
     let machine = Machine::new("vip");
     machine.compose(STACK);
     machine.orc(&["up", "-d", "client", "vip"]).ok();
-    let addresses = eventually_some("one address", || Some(resolve(&machine, "vip")).filter(|found| found.len() == 1));
+    let addresses =
+        eventually_some("one address", || Some(resolve(&machine, "vip")).filter(|found| found.len() == 1));
     assert!(!resolve(&machine, "tasks.vip").is_superset(&addresses), "the address is none of the tasks'");
     let mut answers: Vec<String> = Vec::new();
     for _ in 0..20 {

@@ -36,7 +36,10 @@ fn a_published_port_must_be_reached_from_everywhere_it_says() {
         let inside = machine.orc(&["exec", "-T", from, "demo", "get", "http://198.51.100.1:8080/"]);
         inside.exits(0).says("hello from");
     }
-    machine.orc(&["exec", "-T", "far", "demo", "udp-send", "198.51.100.1:5353", "ping"]).exits(0).says("ping");
+    machine
+        .orc(&["exec", "-T", "far", "demo", "udp-send", "198.51.100.1:5353", "ping"])
+        .exits(0)
+        .says("ping");
     machine.orc(&["port", "web", "80"]).exits(0).says(":8080");
     machine.leaves_nothing();
 }

@@ -26,7 +26,9 @@ fn pids(machine: &Machine) -> BTreeMap<String, u64> {
         let id = container["ID"].as_str().expect("an id").to_owned();
         machine.pids_of(&format!("shim {id}")).first().copied().unwrap_or_default()
     };
-    containers.map(|container| (container["Name"].as_str().expect("a name").to_owned(), pid(&container))).collect()
+    containers
+        .map(|container| (container["Name"].as_str().expect("a name").to_owned(), pid(&container)))
+        .collect()
 }
 
 /// How often the job has run, as its log tells when it prints once a run.

@@ -25,7 +25,8 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<Response> {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
-    let (head, body) = text.split_once("\r\n\r\n").ok_or_else(|| io::Error::other("the answer has no end of head"))?;
+    let (head, body) =
+        text.split_once("\r\n\r\n").ok_or_else(|| io::Error::other("the answer has no end of head"))?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     let status = status.ok_or_else(|| io::Error::other(format!("no status in `{head}`")))?;
     Ok(Response { status, body: body.to_owned() })

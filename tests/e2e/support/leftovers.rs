@@ -11,8 +11,18 @@ const OWN_INTERFACES: [&str; 2] = ["lo", "eth0"];
 
 /// What may stay in the data folder when no stack is left: what is worth keeping between engines.
 const KEPT_FILES: [&str; 12] = [
-    "agent.redb", "blobs", "containers", "engine.id", "engine.lock", "engine.log", "engine.log.1", "images",
-    "manager.redb", "run", "start.lock", "volumes",
+    "agent.redb",
+    "blobs",
+    "containers",
+    "engine.id",
+    "engine.lock",
+    "engine.log",
+    "engine.log.1",
+    "images",
+    "manager",
+    "run",
+    "start.lock",
+    "volumes",
 ];
 
 /// Folders of the data folder that must be empty.
@@ -85,7 +95,10 @@ fn below(pid: u32, holder: u32) -> bool {
 
 fn mounts(holder: u32, data: &Path) -> Vec<String> {
     let mounts = fs::read_to_string(format!("/proc/{holder}/mounts")).unwrap_or_default();
-    let targets = mounts.lines().filter_map(|line| line.split(' ').nth(1));
+    let targets: Vec<&str> = mounts.lines().filter_map(|line| line.split(' ').nth(1)).collect();
+    // What the host had below its `/run` lies hidden below the machine's own one.
+    let own_run = targets.iter().rposition(|target| *target == "/run").unwrap_or(0);
+    let targets = targets.into_iter().skip(own_run);
     let data = data.to_string_lossy();
     let ours = targets.filter(|target| target.starts_with(&*data) || target.starts_with("/run/"));
     ours.map(str::to_owned).collect()
@@ -99,7 +112,9 @@ fn interfaces(network: &File) -> Vec<String> {
 }
 
 fn is_made(name: &str) -> bool {
-    !["ifb", "sit", "tunl", "gre", "erspan", "ip6", "ip_vti", "dummy", "teql"].iter().any(|kernel| name.starts_with(kernel))
+    !["ifb", "sit", "tunl", "gre", "erspan", "ip6", "ip_vti", "dummy", "teql"]
+        .iter()
+        .any(|kernel| name.starts_with(kernel))
 }
 
 /// The engine's folders in every cgroup hierarchy.
@@ -107,7 +122,8 @@ fn cgroups(engine: &str) -> Vec<PathBuf> {
     if engine.is_empty() {
         return Vec::new();
     }
-    let hierarchies = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let hierarchies =
+        fs::read_dir("/sys/fs/cgroup").into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
     let roots = hierarchies.chain([PathBuf::from("/sys/fs/cgroup")]);
     roots.map(|root| root.join("orc").join(engine)).filter(|path| path.is_dir()).collect()
 }

@@ -68,7 +68,8 @@ async fn index(handle: &Handle, name: &str) -> u32 {
 
 fn netlink(namespace: &File, work: impl AsyncFnOnce(Handle) + Send) {
     inside(namespace, || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a small runtime");
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a small runtime");
         runtime.block_on(async {
             let (connection, handle, _) = rtnetlink::new_connection().expect("a netlink socket");
             tokio::spawn(connection);

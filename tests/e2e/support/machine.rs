@@ -37,14 +37,18 @@ struct Holder {
 impl Machine {
     /// A machine for the scenario of this name.
     pub(crate) fn new(name: &str) -> Self {
-        assert!(rustix::process::geteuid().is_root(), "end-to-end scenarios make real containers: run them as root");
-        let folder = tempfile::Builder::new().prefix("orc-e2e-").tempdir().expect("a folder in the temporary folder");
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "end-to-end scenarios make real containers: run them as root"
+        );
+        let folder =
+            tempfile::Builder::new().prefix("orc-e2e-").tempdir().expect("a folder in the temporary folder");
         let holder = Holder::start(&["--net", "--mount", "--pid", "--mount-proc"]);
         let network = link::namespace(holder.pid);
         link::loopback_up(&network);
         let machine = Self { name: name.to_owned(), holder, network, folder };
+        fs::create_dir(machine.work()).expect("a folder for the stack");
         machine.shell("mount -t tmpfs none /run").ok();
-        fs::create_dir(machine.path("work")).expect("a folder for the stack");
         machine
     }
 
@@ -82,10 +86,12 @@ impl Machine {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
+        // Entering a mount namespace leads to its root, so that the folder is gone to from inside.
         command
             .args(["--target", &self.holder.pid.to_string(), "--net", "--mount", "--pid", "--"])
+            .args(["sh", "-c", "cd \"$0\" && exec \"$@\""])
+            .arg(self.work())
             .arg(program)
-            .current_dir(self.work())
             .env_clear()
             .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .env("HOME", self.folder.path())

@@ -57,7 +57,8 @@ impl Outcome {
     /// Its standard output as JSON: one value, or one a line.
     #[track_caller]
     pub(crate) fn json(&self) -> Vec<serde_json::Value> {
-        let values: Result<Vec<_>, _> = serde_json::Deserializer::from_str(&self.stdout).into_iter().collect();
+        let values: Result<Vec<_>, _> =
+            serde_json::Deserializer::from_str(&self.stdout).into_iter().collect();
         let values: Vec<serde_json::Value> = values.unwrap_or_else(|error| panic!("{error} in {self}"));
         match values.as_slice() {
             [serde_json::Value::Array(items)] => items.clone(),
