@@ -72,27 +72,40 @@ async fn the_owner_is_answered() {
     served.end().await;
 }
 
+/// The socket that [`as_a_foreigner`] talks to when this program runs it as another user.
+const FOREIGNERS_SOCKET: &str = "ORC_TEST_FOREIGNERS_SOCKET";
+const NOBODY: u32 = 65_534;
+
+/// The other half of [`a_foreigner_is_refused`]; does nothing by itself.
+#[tokio::test]
+async fn as_a_foreigner() {
+    let Some(path) = std::env::var_os(FOREIGNERS_SOCKET) else { return };
+    let channel = connect(Path::new(&path)).await.unwrap();
+    let refused = crate::dispatch_client(channel).get_blob(BlobRequest { digest: "abc".into() }).await;
+    assert_eq!(refused.unwrap_err().code(), Code::PermissionDenied);
+}
+
 #[tokio::test]
 async fn a_foreigner_is_refused() {
-    // Root may talk to everyone's engine, so that the caller must be somebody else than root for this; the
-    // router is asked directly instead.
-    let served = serve_as(rustix::process::geteuid().as_raw());
-    let stream = UnixStream::connect(served.folder.path().join("socket")).await.unwrap();
-    let caller = |uid_of_engine: u32, info: Option<tonic::transport::server::UdsConnectInfo>| {
-        let mut request = http::Request::new(tonic::body::Body::empty());
-        if let Some(info) = info {
-            request.extensions_mut().insert(info);
-        }
-        let mut router = Router::new().only(uid_of_engine);
-        async move { Status::from_header_map(router.call(request).await.unwrap().headers()).unwrap().code() }
-    };
-    let info = tonic::transport::server::Connected::connect_info(&stream);
-    let me = info.peer_cred.unwrap().uid();
-    let elsewhere = if me == 0 { Code::Unimplemented } else { Code::PermissionDenied };
-    assert_eq!(caller(me, Some(info.clone())).await, Code::Unimplemented);
-    assert_eq!(caller(me + 1, Some(info)).await, elsewhere);
-    assert_eq!(caller(me, None).await, Code::PermissionDenied);
-    drop(stream);
+    use std::os::unix::fs::PermissionsExt;
+
+    if !rustix::process::geteuid().is_root() {
+        // Only root can become somebody else.
+        return;
+    }
+    let served = serve_as(0);
+    let socket = served.folder.path().join("socket");
+    for (path, mode) in [(served.folder.path(), 0o755), (socket.as_path(), 0o777)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    // This program where everybody may execute it.
+    let program = served.folder.path().join("foreigner");
+    std::fs::copy("/proc/self/exe", &program).unwrap();
+    let mut foreigner = tokio::process::Command::new(&program);
+    foreigner.args(["--exact", "unix::tests::as_a_foreigner"]).env(FOREIGNERS_SOCKET, &socket).uid(NOBODY);
+    let output = foreigner.output().await.unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
     served.end().await;
 }
 

@@ -2,12 +2,11 @@
 //!
 //! The file is redb's, which commits with one fsync and takes back what was not committed when the machine
 //! stopped. What was committed is checked with sums of our own when it is read, must be without gaps, and
-//! must reach as far as the mark beside it says: a manager that finds otherwise refuses to start rather
-//! than to forget what it has promised.
+//! must agree with its witnesses ([`crate::witness`]): a manager that finds otherwise refuses to start
+//! rather than to forget what it has promised.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use redb::{Database, DatabaseError, Durability, ReadableDatabase, TableDefinition};
@@ -15,12 +14,13 @@ use sha2::{Digest, Sha256};
 
 use crate::core::{LogEntry, Persist, Snapshot, Stored, Vote};
 use crate::limits::STORE_CACHE_BYTES;
+use crate::witness::{Mark, Seal};
 
 const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const FORMAT: u64 = 1;
 /// Bytes of a checksum.
-const SUM: usize = 8;
+pub(crate) const SUM: usize = 8;
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -63,22 +63,27 @@ pub enum DiskError {
 /// A manager's file.
 pub(crate) struct Disk {
     path: PathBuf,
-    database: Database,
+    /// There until the file is closed.
+    database: Option<Database>,
     mark: Mark,
     last: (u64, u64),
 }
 
 impl Disk {
     /// Opens the file, or begins it with what `first` says.
+    ///
+    /// # Errors
+    /// It cannot be used, or does not hold what was once acknowledged.
     pub(crate) fn open(folder: &Path, first: impl FnOnce() -> Stored) -> Result<(Self, Stored), DiskError> {
         let path = folder.join("log.redb");
         let new = !path.exists();
+        Seal::check(folder, &path)?;
         let mut builder = Database::builder();
         builder.set_cache_size(STORE_CACHE_BYTES);
         let database = builder.create(&path).map_err(|e| open_error(&path, e))?;
         let mark = Mark::open(&folder.join("log.mark"))
             .map_err(|e| io_error("open", &folder.join("log.mark"), e))?;
-        let mut disk = Self { path, database, mark, last: (0, 0) };
+        let mut disk = Self { path, database: Some(database), mark, last: (0, 0) };
         let stored = match disk.read()? {
             Some(stored) => stored,
             None if disk.mark.read().is_some() => {
@@ -133,7 +138,7 @@ impl Disk {
     }
 
     fn commit(&self, persist: &Persist) -> Result<(), redb::Error> {
-        let mut transaction = self.database.begin_write()?;
+        let mut transaction = self.database()?.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
         {
             let mut log = transaction.open_table(LOG)?;
@@ -186,7 +191,7 @@ impl Disk {
     }
 
     fn read_raw(&self) -> Result<Option<Raw>, redb::Error> {
-        let transaction = self.database.begin_read()?;
+        let transaction = self.database()?.begin_read()?;
         let (log, meta) = match (transaction.open_table(LOG), transaction.open_table(META)) {
             (Ok(log), Ok(meta)) => (log, meta),
             (Err(redb::TableError::TableDoesNotExist(_)), _) => return Ok(None),
@@ -201,6 +206,10 @@ impl Disk {
             entries.push((index.value(), value.value().to_vec()));
         }
         Ok(Some(Raw { format: get("format")?, snapshot: get("snapshot")?, vote: get("vote")?, log: entries }))
+    }
+
+    fn database(&self) -> Result<&Database, redb::Error> {
+        self.database.as_ref().ok_or(redb::Error::DatabaseClosed)
     }
 
     fn unseal<'a>(&self, table: &str, key: u64, bytes: &'a [u8]) -> Result<&'a [u8], DiskError> {
@@ -218,6 +227,15 @@ impl Disk {
     }
 }
 
+impl Drop for Disk {
+    /// Closes the file and seals it. A file without seal is looked through as after a crash, so that there
+    /// is nobody who has to know when sealing fails.
+    fn drop(&mut self) {
+        drop(self.database.take());
+        let _ = Seal::set(&self.path);
+    }
+}
+
 /// The content of the file, not looked at yet.
 struct Raw {
     format: Vec<u8>,
@@ -226,48 +244,12 @@ struct Raw {
     log: Vec<(u64, Vec<u8>)>,
 }
 
-/// Beside the file, how far it was acknowledged: term and index of the last entry. Written without fsync,
-/// so it may lag behind after a power cut, but it is never ahead; a file that ends before it has lost
-/// something, whatever its own checksums say.
-struct Mark {
-    file: File,
-}
-
-impl Mark {
-    const BYTES: usize = 16;
-
-    fn open(path: &Path) -> io::Result<Self> {
-        let options =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-        Ok(Self { file: options? })
-    }
-
-    fn write(&self, (term, index): (u64, u64)) -> io::Result<()> {
-        let content = [term.to_le_bytes(), index.to_le_bytes()].concat();
-        self.file.write_all_at(&sealed("mark", 0, &content), 0)
-    }
-
-    /// `None` when there is none or it is not whole: a power cut may leave it so.
-    fn read(&self) -> Option<(u64, u64)> {
-        let mut bytes = Vec::new();
-        (&self.file).take((SUM + Self::BYTES) as u64).read_to_end(&mut bytes).ok()?;
-        io::Seek::rewind(&mut &self.file).ok()?;
-        let (sum, content) = bytes.split_at_checked(SUM)?;
-        let (term, index) = content.split_at_checked(8)?;
-        let whole = sum == checksum("mark", 0, content);
-        whole.then_some((
-            u64::from_le_bytes(term.try_into().ok()?),
-            u64::from_le_bytes(index.try_into().ok()?),
-        ))
-    }
-}
-
 /// Content behind its checksum, which also says where it belongs.
-fn sealed(table: &str, key: u64, content: &[u8]) -> Vec<u8> {
+pub(crate) fn sealed(table: &str, key: u64, content: &[u8]) -> Vec<u8> {
     [checksum(table, key, content).as_slice(), content].concat()
 }
 
-fn checksum(table: &str, key: u64, content: &[u8]) -> [u8; SUM] {
+pub(crate) fn checksum(table: &str, key: u64, content: &[u8]) -> [u8; SUM] {
     let digest =
         Sha256::new().chain_update(table).chain_update(key.to_le_bytes()).chain_update(content).finalize();
     let mut sum = [0; SUM];
@@ -336,7 +318,7 @@ fn open_error(path: &Path, error: DatabaseError) -> DiskError {
     }
 }
 
-fn io_error(
+pub(crate) fn io_error(
     doing: &'static str,
     path: &Path,
     source: impl Into<Box<dyn std::error::Error + Send + Sync>>,

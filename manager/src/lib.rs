@@ -14,6 +14,7 @@ mod hub;
 mod limits;
 mod manager;
 mod run;
+mod witness;
 
 pub use control::ControlService;
 pub use disk::DiskError;
