@@ -20,7 +20,7 @@ use rustix::fs::{AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, Stat, Tim
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::image::{Error, Result, inside};
+use crate::image::{Error, Result, inside, limits};
 
 /// All named volumes of one engine. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -44,12 +44,6 @@ const DATA: &str = "_data";
 const FILLING: &str = "filling";
 /// Begins the names of volumes that are being removed; no volume can be called so.
 const GONE: &str = ".gone-";
-/// Longest name of a volume, in bytes: that of a file.
-const NAME_BYTES: usize = 255;
-/// A file's extended attributes that a copy keeps: name list and one value, in bytes; the kernel's own limits.
-const XATTR_BYTES: usize = 64 << 10;
-/// Folders that lie in each other; one descriptor is held for each.
-const DEPTH: usize = 255;
 
 impl Volumes {
     /// # Errors
@@ -155,7 +149,7 @@ impl Volumes {
     }
 
     fn of(&self, name: &str) -> Result<PathBuf> {
-        let good = (1..=NAME_BYTES).contains(&name.len())
+        let good = (1..=limits::VOLUME_NAME_BYTES).contains(&name.len())
             && !name.starts_with('.')
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
         if !good {
@@ -227,7 +221,7 @@ fn empty(folder: &Path) -> Result<()> {
 /// Copies the content of one folder, then its looks. Only descriptors are used: nothing a program renames in the
 /// meantime leads elsewhere.
 fn copy_folder(from: &OwnedFd, to: &OwnedFd, depth: usize) -> io::Result<()> {
-    if depth > DEPTH {
+    if depth > limits::PATH_DEPTH {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "folders lie too deep in each other"));
     }
     for entry in rustix::fs::Dir::read_from(from)? {
@@ -282,7 +276,7 @@ fn copy_looks(from: impl AsFd, to: impl AsFd, stat: &Stat) -> io::Result<()> {
 }
 
 fn copy_xattrs(from: impl AsFd, to: impl AsFd) -> io::Result<()> {
-    let mut names = vec![0; XATTR_BYTES];
+    let mut names = vec![0; limits::XATTR_BYTES];
     let length = match rustix::fs::flistxattr(&from, &mut names[..]) {
         Ok(length) => length,
         Err(Errno::NOTSUP) => return Ok(()),
@@ -290,7 +284,7 @@ fn copy_xattrs(from: impl AsFd, to: impl AsFd) -> io::Result<()> {
     };
     let kept = |name: &&[u8]| *name == b"security.capability" || name.starts_with(b"user.");
     for name in names[..length].split(|b| *b == 0).filter(kept) {
-        let mut value = vec![0; XATTR_BYTES];
+        let mut value = vec![0; limits::XATTR_BYTES];
         let length = rustix::fs::fgetxattr(&from, name, &mut value[..])?;
         rustix::fs::fsetxattr(&to, name, &value[..length], XattrFlags::empty())?;
     }

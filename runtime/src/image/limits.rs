@@ -1,4 +1,5 @@
-//! Every limit on what images may demand of this machine, in one place.
+//! Every limit on what images and volumes may demand of this machine, in one place. Those of containers are in
+//! [`crate::limits`].
 
 use std::time::Duration;
 
@@ -8,6 +9,8 @@ pub const MANIFEST_BYTES: u64 = 4 << 20;
 pub const CONFIG_BYTES: u64 = 8 << 20;
 /// Layers of one image. The kernel mounts at most 500; Docker builds at most 127.
 pub const LAYERS: usize = 256;
+/// An index may lead to an index; more than this many documents in a row is no honest image.
+pub const INDEX_DEPTH: usize = 3;
 /// Entries of an index.
 pub const INDEX_ENTRIES: usize = 1024;
 /// One compressed layer, in bytes.
@@ -24,9 +27,9 @@ pub const LAYER_RATIO_FROM: u64 = 256 << 20;
 pub const ENTRY_HEADER_BYTES: u64 = 1 << 20;
 /// Length of a path in a layer, in bytes: the kernel's PATH_MAX.
 pub const PATH_BYTES: usize = 4096;
-/// Folders that lie in each other.
+/// Folders that lie in each other, in layers and when a volume is filled: a descriptor is held for each.
 pub const PATH_DEPTH: usize = 255;
-/// Extended attributes of one file together, in bytes.
+/// Extended attributes of one file together, in bytes: the kernel's own limit for names, and for one value.
 pub const XATTR_BYTES: usize = 64 << 10;
 /// Refused entries that an error names; the rest is counted.
 pub const REFUSALS_SHOWN: usize = 20;
@@ -36,6 +39,8 @@ pub const ARCHIVE_ENTRIES: usize = 10_000;
 pub const DOCKER_CONFIG_BYTES: u64 = 1 << 20;
 /// The store's own index of images, in bytes.
 pub const INDEX_FILE_BYTES: u64 = 64 << 20;
+/// A volume's name, in bytes: that of a folder.
+pub const VOLUME_NAME_BYTES: usize = 255;
 /// A reference, in bytes.
 pub const REFERENCE_BYTES: usize = 1024;
 

@@ -202,7 +202,7 @@ impl Spool {
     /// The manifest for this machine; checks that every blob is what its name says.
     fn oci_manifest(&self, digest: &Digest) -> Result<ImageManifest> {
         let mut digest = digest.clone();
-        for _ in 0..3 {
+        for _ in 0..limits::INDEX_DEPTH {
             let json = self.checked(&digest, limits::MANIFEST_BYTES)?;
             match manifest::parse(&json, ARCHITECTURE)? {
                 Manifest::Index(next) => digest = next,

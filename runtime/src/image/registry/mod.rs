@@ -35,9 +35,6 @@ pub(super) struct Registry<'a> {
     progress: &'a (dyn Fn(PullProgress) + Send + Sync),
 }
 
-/// An index may point to an index; more than this many is no honest image.
-const INDEX_DEPTH: usize = 3;
-
 impl<'a> Registry<'a> {
     /// Logs in if the registry asks for it.
     ///
@@ -66,7 +63,7 @@ impl<'a> Registry<'a> {
             (None, tag) => OciReference::with_tag(registry, repository, tag.unwrap_or("latest").to_owned()),
         };
         let mut named = None;
-        for _ in 0..INDEX_DEPTH {
+        for _ in 0..limits::INDEX_DEPTH {
             let (json, digest) = self.again(|| self.manifest(&asked)).await?;
             let digest: Digest = digest.parse()?;
             let named = named.get_or_insert(digest).clone();

@@ -107,12 +107,14 @@ impl Index {
     }
 }
 
-/// Writes a file under a temporary name, makes it durable, and moves it to its place.
+/// Writes a file under a temporary name of its own, makes it durable, and moves it to its place: two that
+/// write the same file at once both succeed, and readers see one or the other.
 pub(super) fn replace(path: &Path, content: &[u8]) -> Result<()> {
-    let new = path.with_extension("new");
-    let mut file = File::create(&new).map_err(Error::file("cannot create", &new))?;
-    file.write_all(content).and_then(|()| file.sync_all()).map_err(Error::file("cannot write", &new))?;
-    std::fs::rename(&new, path).map_err(Error::file("cannot replace", path))?;
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Error::file("cannot write in", folder))?;
+    let written = file.write_all(content).and_then(|()| file.as_file().sync_all());
+    written.map_err(Error::file("cannot write", file.path()))?;
+    file.persist(path).map_err(|error| Error::file("cannot replace", path)(error.error))?;
     sync_parent(path)
 }
 
@@ -120,4 +122,23 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> Result<()> {
 pub(super) fn sync_parent(path: &Path) -> Result<()> {
     let Some(folder) = path.parent() else { return Ok(()) };
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::file("cannot sync", folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_file_written_by_several_at_once_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| replace(&path, b"content"))).collect();
+            for thread in threads {
+                thread.join().unwrap().unwrap();
+            }
+        });
+        assert_eq!(std::fs::read(&path).unwrap(), b"content");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }
