@@ -69,9 +69,9 @@ fn main() -> ExitCode {
     };
     let loaded = load(&request, &Disk);
     eprint!("{}", render(&loaded.diagnostics, &loaded.sources, false));
-    match loaded.to_json() {
+    match loaded.to_json_text() {
         Some(json) => {
-            println!("{json:#}");
+            println!("{json}");
             ExitCode::SUCCESS
         }
         None => ExitCode::FAILURE,

@@ -51,7 +51,7 @@ impl<'de> Deserializer<'de> for &'de Node {
             Value::Float(value) => visitor.visit_f64(*value),
             Value::String(text) => visitor.visit_borrowed_str(text),
             Value::Seq(items) => visitor.visit_seq(Items(items.iter())),
-            Value::Map(map) => visitor.visit_map(Entries { entries: map.iter(), value: None }),
+            Value::Map(map) => visitor.visit_map(Entries { entries: map.as_slice().iter(), value: None }),
         }
         .map_err(|error| at(error, self))
     }
@@ -101,7 +101,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
 }
 
 struct Entries<'de> {
-    entries: std::collections::btree_map::Iter<'de, String, crate::node::Entry>,
+    entries: std::slice::Iter<'de, (String, crate::node::Entry)>,
     value: Option<&'de Node>,
 }
 

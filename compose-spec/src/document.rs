@@ -15,7 +15,7 @@ pub(crate) fn to_json(node: &Node) -> Json {
         Value::String(text) => Json::String(text.clone()),
         Value::Seq(items) => Json::Array(items.iter().map(to_json).collect()),
         Value::Map(map) => Json::Object(
-            map.iter().map(|(key, entry)| (key.clone(), to_json(&entry.node))).collect::<Map<_, _>>(),
+            map.iter().map(|(key, entry)| (key.to_owned(), to_json(&entry.node))).collect::<Map<_, _>>(),
         ),
     }
 }

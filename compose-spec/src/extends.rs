@@ -37,28 +37,28 @@ impl Loader<'_> {
         path: &Path,
         environment: &Rc<Environment>,
     ) {
-        let Some(services) = document.get("services").and_then(Node::as_map) else { return };
-        let heirs: Vec<String> = services
-            .iter()
-            .filter(|(_, entry)| entry.node.has("extends"))
-            .map(|(name, _)| name.clone())
+        let Some(services) = document.get_mut("services").and_then(Node::as_map_mut) else { return };
+        let mut services = std::mem::take(services);
+        let heirs =
+            services.iter().filter(|(_, entry)| entry.node.has("extends")).map(|(name, _)| name.to_owned());
+        let heirs: Vec<String> = heirs.collect();
+        let settled: Vec<(String, Option<Node>)> = heirs
+            .into_iter()
+            .map(|name| {
+                let settled = self.settled(&services, path, &name, environment, &mut Vec::new());
+                (name, settled)
+            })
             .collect();
-        if heirs.is_empty() {
-            return;
-        }
-        let services = services.clone();
-        for name in heirs {
-            let mut chain = Vec::new();
-            let settled = self.settled(&services, path, &name, environment, &mut chain);
-            let Some(service) = document.get_mut("services").and_then(|services| services.get_mut(&name))
-            else {
-                continue;
-            };
+        for (name, settled) in settled {
+            let Some(entry) = services.get_mut(&name) else { continue };
             match settled {
-                Some(settled) => *service = settled,
+                Some(settled) => entry.node = settled,
                 // The reason is reported; what the service says itself can still be checked.
-                None => drop(service.take("extends")),
+                None => drop(entry.node.take("extends")),
             }
+        }
+        if let Some(emptied) = document.get_mut("services") {
+            emptied.value = Value::Map(services);
         }
     }
 

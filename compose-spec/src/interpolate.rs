@@ -34,7 +34,7 @@ pub(crate) fn interpolate(
 ) {
     match &mut node.value {
         Value::Map(map) => {
-            for (key, entry) in map {
+            for (key, entry) in map.iter_mut() {
                 let rule = rule.and_then(|rule| rule.shape.entry(key));
                 interpolate(&mut entry.node, rule, &place.key(key), context);
             }

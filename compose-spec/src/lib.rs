@@ -32,6 +32,7 @@ mod interpolate;
 mod limits;
 mod load;
 mod loader;
+mod map;
 mod merge;
 mod node;
 mod normalize;

@@ -16,7 +16,7 @@ use crate::finish;
 use crate::include::Scope;
 use crate::interpolate::PROJECT;
 use crate::loader::Loader;
-use crate::node::{Node, Value};
+use crate::node::{Map, Node, Value};
 use crate::normalize;
 use crate::paths;
 use crate::place::Place;
@@ -24,6 +24,7 @@ use crate::project::{Project, Service};
 use crate::request::{LoadRequest, Loaded};
 use crate::schema;
 use crate::select;
+use crate::support;
 use crate::suspicious;
 use crate::unique;
 use crate::validate;
@@ -101,10 +102,10 @@ fn run(loader: &mut Loader<'_>, loaded: &mut Loaded) -> Option<()> {
     let mut tree = merged?;
     let declared = Declared::of(&tree);
     settle(loader, &mut tree);
-    if tree.as_map().is_none_or(std::collections::BTreeMap::is_empty) && loader.report.errors() == 0 {
+    if tree.as_map().is_none_or(Map::is_empty) && loader.report.errors() == 0 {
         loader.fail(Code::Request, "the Compose file is empty");
     }
-    loaded.tree = Some(tree.clone());
+    loaded.unsupported = support::unsupported(&tree);
     complete(loader, &mut tree, &name, &declared, loaded, &scope)
 }
 
@@ -182,7 +183,7 @@ fn complete(
     }
     finish::finish(tree, &PROJECT);
     let mut project = typed(loader, tree)?;
-    loaded.disabled = disabled.keys().cloned().collect();
+    loaded.disabled = disabled;
     if !loader.request.no_consistency {
         consistency::check(&project, tree, declared, &loaded.disabled, &mut loader.report);
     }

@@ -22,7 +22,7 @@ pub(crate) fn merge(
 /// Removes from `base` what `!reset` and `!override` in `over` stand on.
 fn take_away(base: &mut Node, over: &Node) {
     let (Some(base), Some(over)) = (base.as_map_mut(), over.as_map()) else { return };
-    for (key, entry) in over {
+    for (key, entry) in over.iter() {
         if entry.node.tag == Tag::None {
             if let Some(below) = base.get_mut(key) {
                 take_away(&mut below.node, &entry.node);
@@ -38,7 +38,7 @@ pub(crate) fn strip(node: &mut Node) {
     match &mut node.value {
         Value::Map(map) => {
             map.retain(|_, entry| entry.node.tag != Tag::Reset);
-            map.values_mut().for_each(|entry| strip(&mut entry.node));
+            map.iter_mut().for_each(|(_, entry)| strip(&mut entry.node));
         }
         Value::Seq(items) => {
             items.retain(|item| item.tag != Tag::Reset);
@@ -112,17 +112,11 @@ fn merge_maps(
     place: &Place<'_>,
     report: &mut Report,
 ) {
-    for (key, over) in later {
-        let rule = rule.and_then(|rule| rule.shape.entry(&key));
-        let merged = match entries.remove(&key) {
-            Some(base) => {
-                let node = merge_node(base.node, over.node, rule, &place.key(&key), report);
-                Entry { key: over.key, node }
-            }
-            None => over,
-        };
-        entries.insert(key, merged);
-    }
+    entries.merge(later, |key, base, over| {
+        let rule = rule.and_then(|rule| rule.shape.entry(key));
+        let node = merge_node(base.node, over.node, rule, &place.key(key), report);
+        Entry { key: over.key, node }
+    });
 }
 
 fn append(mut base: Node, over: Node) -> Node {
@@ -148,7 +142,9 @@ fn into_sequence(node: Node) -> Node {
     let span = node.span;
     let items = match node.value {
         Value::Seq(items) => items,
-        Value::Map(map) => map.into_iter().flat_map(|(key, entry)| pairs(&key, entry.node)).collect(),
+        Value::Map(map) => {
+            map.into_entries().into_iter().flat_map(|(key, entry)| pairs(&key, entry.node)).collect()
+        }
         _ => vec![node],
     };
     Node::new(Value::Seq(items), span)
@@ -184,13 +180,11 @@ pub(crate) fn into_dependencies(node: Node) -> Node {
 
 fn from_names(node: Node, value: impl Fn(crate::source::Span) -> Node) -> Node {
     let Value::Seq(items) = node.value else { return node };
-    let mut map = Map::new();
-    for item in items {
-        if let Value::String(name) = item.value {
-            map.insert(name, Entry { key: item.span, node: value(item.span) });
-        }
-    }
-    Node::new(Value::Map(map), node.span)
+    let entries = items.into_iter().filter_map(|item| match item.value {
+        Value::String(name) => Some((name, Entry { key: item.span, node: value(item.span) })),
+        _ => None,
+    });
+    Node::new(Value::Map(Map::from_pairs(entries.collect())), node.span)
 }
 
 /// Text becomes a mapping with a context.

@@ -1,7 +1,6 @@
 //! The tree of a YAML text in which every value knows its place.
 
-use std::collections::BTreeMap;
-
+pub(crate) use crate::map::{Entry, Map};
 use crate::source::Span;
 
 /// A value and where it stands.
@@ -36,18 +35,6 @@ pub(crate) enum Tag {
     Reset,
     /// `!override`: replaces what was there instead of merging with it.
     Override,
-}
-
-/// The entries of a mapping by key. The format gives their order no meaning.
-pub(crate) type Map = BTreeMap<String, Entry>;
-
-/// One entry of a mapping.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Entry {
-    /// Where the key stands.
-    pub(crate) key: Span,
-    /// The value.
-    pub(crate) node: Node,
 }
 
 impl PartialEq for Node {
@@ -168,12 +155,12 @@ impl Node {
 
     /// The entries of a mapping; none for other nodes.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &Entry)> {
-        self.as_map().into_iter().flatten().map(|(key, entry)| (key.as_str(), entry))
+        self.as_map().into_iter().flat_map(Map::iter)
     }
 
     /// The entries of a mapping; none for other nodes.
     pub(crate) fn entries_mut(&mut self) -> impl Iterator<Item = (&str, &mut Entry)> {
-        self.as_map_mut().into_iter().flatten().map(|(key, entry)| (key.as_str(), entry))
+        self.as_map_mut().into_iter().flat_map(Map::iter_mut)
     }
 
     /// What it is, for messages.

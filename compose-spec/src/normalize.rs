@@ -68,15 +68,13 @@ fn complete_service(service: &mut Node) {
             service.set("depends_on", Value::Map(Map::new()));
         }
         let Some(map) = service.get_mut("depends_on").and_then(Node::as_map_mut) else { continue };
-        map.entry(dependency).or_insert_with(|| {
-            let mut node = Node::empty_map(span);
-            node.set("condition", Value::String("service_started".to_owned()));
-            node.set("required", Value::Bool(true));
-            if restart {
-                node.set("restart", Value::Bool(true));
-            }
-            Entry { key: span, node }
-        });
+        let mut node = Node::empty_map(span);
+        node.set("condition", Value::String("service_started".to_owned()));
+        node.set("required", Value::Bool(true));
+        if restart {
+            node.set("restart", Value::Bool(true));
+        }
+        map.insert_new(dependency, Entry { key: span, node });
     }
 }
 

@@ -67,7 +67,7 @@ fn check_object(
     let Some(map) = node.as_map_mut() else { return true };
     let mut complete = true;
     for required in object.required {
-        if !map.contains_key(*required) {
+        if !map.contains_key(required) {
             complete = false;
             let at = if key.length > 0 { key } else { span };
             let message = format!("`{place}` needs `{required}`");

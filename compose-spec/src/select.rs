@@ -1,9 +1,9 @@
 //! Which services take part: profiles, services named by the caller, and the resources they need.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::node::{Entry, Map, Node};
+use crate::node::{Entry, Node};
 use crate::project::{MountKind, Project};
 use crate::report::Report;
 use crate::suggest;
@@ -39,19 +39,16 @@ pub(crate) fn profiles_of(tree: &Node, named: &[String], wanted: &[String]) -> V
 }
 
 /// Takes disabled services out of the tree.
-pub(crate) fn take_disabled(tree: &mut Node, wanted: &[String]) -> Map {
-    let mut disabled = BTreeMap::new();
+pub(crate) fn take_disabled(tree: &mut Node, wanted: &[String]) -> BTreeSet<String> {
+    let mut disabled = BTreeSet::new();
     if let Some(services) = tree.get_mut("services").and_then(Node::as_map_mut) {
-        let names: Vec<String> = services
-            .iter()
-            .filter(|(_, e)| !enabled(&e.node, wanted))
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in names {
-            if let Some(entry) = services.remove(&name) {
-                disabled.insert(name, entry);
+        services.retain(|name, entry| {
+            let stays = enabled(&entry.node, wanted);
+            if !stays {
+                disabled.insert(name.to_owned());
             }
-        }
+            stays
+        });
     }
     disabled
 }

@@ -228,96 +228,129 @@ fn any(shape: &Shape) -> Option<&'static crate::format::Rule> {
 fn status(path: &str) -> Support {
     let mut path = path;
     loop {
-        if let Some((_, support)) = TABLE.iter().find(|(listed, _)| *listed == path) {
-            return *support;
-        }
-        match path.rsplit_once('.') {
-            Some((above, _)) => path = above,
-            None => return Honoured,
+        match (listed(path), path.rsplit_once('.')) {
+            (Some(support), _) => return support,
+            (None, Some((above, _))) => path = above,
+            (None, None) => return Honoured,
         }
     }
+}
+
+/// The status that is listed for exactly this path.
+fn listed(path: &str) -> Option<Support> {
+    let index = TABLE.binary_search_by(|(listed, _)| (*listed).cmp(path)).ok()?;
+    Some(TABLE[index].1)
 }
 
 /// An error for each attribute in the files that the engine does not honour, with its place. Disabled services
 /// are looked at too, since a profile is no reason to accept less.
 #[must_use]
 pub fn check_support(loaded: &Loaded) -> Vec<Diagnostic> {
-    let mut findings = Vec::new();
-    if let Some(tree) = &loaded.tree {
-        walk(tree, &Shape::Object(&PROJECT), "", &Place::TOP, &mut findings);
-    }
-    findings.sort_by_key(|finding: &Diagnostic| finding.span);
-    findings
+    loaded.unsupported.clone()
 }
 
-fn walk(node: &Node, shape: &Shape, pattern: &str, place: &Place<'_>, findings: &mut Vec<Diagnostic>) {
-    match &node.value {
-        Value::Map(map) => {
-            for (key, entry) in map {
-                let Some(rule) = shape.entry(key) else { continue };
-                let known = shape.object().is_some_and(|object| object.field(key).is_some());
-                let pattern = join(pattern, if known { key } else { "*" });
-                let here = place.key(key);
-                if !refused(&entry.node, &pattern, &here, entry.key, findings) {
-                    walk(&entry.node, &rule.shape, &pattern, &here, findings);
+/// The same for a settled tree, before anything is added to it.
+pub(crate) fn unsupported(tree: &Node) -> Vec<Diagnostic> {
+    let mut walk = Walk { pattern: String::new(), findings: Vec::new() };
+    walk.below(tree, &Shape::Object(&PROJECT), Honoured, &Place::TOP);
+    walk.findings.sort_by_key(|finding| finding.span);
+    walk.findings
+}
+
+/// A walk over a tree and the table of the format.
+struct Walk {
+    /// Where the walk is, with `*` for names and entries.
+    pattern: String,
+    findings: Vec<Diagnostic>,
+}
+
+impl Walk {
+    fn below(&mut self, node: &Node, shape: &Shape, inherited: Support, place: &Place<'_>) {
+        match &node.value {
+            Value::Map(map) => {
+                let object = shape.object();
+                for (key, entry) in map.iter() {
+                    let Some(rule) = shape.entry(key) else { continue };
+                    let known = object.is_some_and(|object| object.field(key).is_some());
+                    let step = if known { key } else { "*" };
+                    self.step(step, (&entry.node, entry.key), &rule.shape, inherited, &place.key(key));
                 }
             }
-        }
-        Value::Seq(items) => {
-            let Some(rule) = shape.item() else { return };
-            let pattern = join(pattern, "*");
-            for (index, item) in items.iter().enumerate() {
-                let here = place.index(index);
-                if !refused(item, &pattern, &here, item.span, findings) {
-                    walk(item, &rule.shape, &pattern, &here, findings);
+            Value::Seq(items) => {
+                let Some(rule) = shape.item() else { return };
+                for (index, item) in items.iter().enumerate() {
+                    self.step("*", (item, item.span), &rule.shape, inherited, &place.index(index));
                 }
             }
+            _ => {}
         }
-        _ => {}
+    }
+
+    /// One attribute, name or entry, and where its key stands.
+    fn step(
+        &mut self,
+        step: &str,
+        (node, key): (&Node, Span),
+        shape: &Shape,
+        inherited: Support,
+        place: &Place<'_>,
+    ) {
+        let length = self.pattern.len();
+        if length > 0 {
+            self.pattern.push('.');
+        }
+        self.pattern.push_str(step);
+        let support = listed(&self.pattern).unwrap_or(inherited);
+        match refused(node, &self.pattern, support, place, key) {
+            Some(finding) => self.findings.push(finding),
+            None => self.below(node, shape, support, place),
+        }
+        self.pattern.truncate(length);
     }
 }
 
-fn join(pattern: &str, step: &str) -> String {
-    if pattern.is_empty() { step.to_owned() } else { format!("{pattern}.{step}") }
-}
-
-/// Reports an attribute that is not honoured; says whether it was.
-fn refused(node: &Node, pattern: &str, place: &Place<'_>, key: Span, findings: &mut Vec<Diagnostic>) -> bool {
-    let text = node.to_text().unwrap_or_default();
-    let by_value = VALUES.iter().find(|(path, value, _)| *path == pattern && *value == text);
-    let found = match by_value {
-        Some((_, _, support)) => *support,
-        None if pattern == "services.*.security_opt.*" && !SECURITY_OPTIONS.contains(&text.as_str()) => {
-            Needs("this security option")
-        }
-        None => status(pattern),
+/// What is wrong with an attribute that is not honoured.
+fn refused(node: &Node, pattern: &str, support: Support, place: &Place<'_>, key: Span) -> Option<Diagnostic> {
+    let (support, at) = match by_value(node, pattern) {
+        Some(support) => (support, node.span),
+        None => (support, key),
     };
-    let unset = node.is_null() || SAME_AS_UNSET.contains(&(pattern, text.as_str()));
-    let at = if node.span.length > 0 && by_value.is_some() { node.span } else { key };
-    match found {
-        Honoured => false,
-        _ if unset => false,
+    if support == Honoured || node.is_null() || means_nothing(node, pattern) {
+        return None;
+    }
+    let error = |message| Diagnostic::error(Code::Unsupported, at, message);
+    match support {
+        Honoured => None,
         Needs(what) => {
-            findings.push(
-                Diagnostic::error(Code::Unsupported, at, format!("`{place}` is not supported yet"))
-                    .hint(format!("it needs {what}")),
-            );
-            true
+            Some(error(format!("`{place}` is not supported yet")).hint(format!("it needs {what}")))
         }
         Refused(why) => {
-            findings.push(
-                Diagnostic::error(Code::Unsupported, at, format!("`{place}` is not supported"))
-                    .hint(format!("{why}; leave it out")),
-            );
-            true
+            Some(error(format!("`{place}` is not supported")).hint(format!("{why}; leave it out")))
         }
     }
+}
+
+fn by_value(node: &Node, pattern: &str) -> Option<Support> {
+    let text = node.as_str()?;
+    if pattern == "services.*.security_opt.*" && !SECURITY_OPTIONS.contains(&text) {
+        return Some(Needs("this security option"));
+    }
+    VALUES.iter().find(|(path, value, _)| *path == pattern && *value == text).map(|(.., support)| *support)
+}
+
+fn means_nothing(node: &Node, pattern: &str) -> bool {
+    let text = node.to_text().unwrap_or_default();
+    SAME_AS_UNSET.contains(&(pattern, text.as_str()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::format::Object;
+
+    fn join(prefix: &str, name: &str) -> String {
+        if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
+    }
 
     /// Every path of the format.
     fn paths(object: &'static Object, prefix: &str, out: &mut Vec<String>) {
@@ -345,6 +378,11 @@ mod tests {
         {
             assert!(TABLE.iter().any(|(listed, _)| listed == path), "{path} has no status");
         }
+    }
+
+    #[test]
+    fn the_table_is_sorted_so_that_paths_are_found() {
+        assert!(TABLE.is_sorted_by_key(|(path, _)| *path));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::short;
 pub(crate) fn enforce(node: &mut Node, rule: &'static Rule) {
     match &mut node.value {
         Value::Map(map) => {
-            for (key, entry) in map {
+            for (key, entry) in map.iter_mut() {
                 if let Some(rule) = rule.shape.entry(key) {
                     enforce(&mut entry.node, rule);
                 }

@@ -54,7 +54,7 @@ fn check_content(
     let given: Vec<&str> = sources
         .iter()
         .copied()
-        .filter(|key| node.as_map().is_some_and(|map| map.contains_key(*key)))
+        .filter(|key| node.as_map().is_some_and(|map| map.contains_key(key)))
         .collect();
     match given.as_slice() {
         [_] => {}

@@ -55,7 +55,7 @@ impl Loader<'_> {
         if let Some(own) = own
             && let Value::Map(entries) = own.value
         {
-            folded.extend(entries);
+            folded.merge(entries, |_, _, own| own);
         }
         if !folded.is_empty() {
             let node = Node::new(Value::Map(folded), files.span);
@@ -118,7 +118,7 @@ impl Loader<'_> {
         if let Some(own) = service.take("labels")
             && let Value::Map(entries) = own.value
         {
-            folded.extend(entries);
+            folded.merge(entries, |_, _, own| own);
         }
         if let Some(map) = service.as_map_mut() {
             let node = Node::new(Value::Map(folded), files.span);
@@ -132,7 +132,7 @@ impl Loader<'_> {
 fn visible(mut outside: Environment, own: Option<&Node>, folded: &Map) -> Environment {
     let own = own.and_then(Node::as_map);
     for map in own.into_iter().chain([folded]) {
-        for (name, entry) in map {
+        for (name, entry) in map.iter() {
             if let Some(value) = entry.node.as_str() {
                 outside.set_default(name, value.to_owned(), None::<Span>);
             }

@@ -188,7 +188,7 @@ impl<'a> Builder<'a> {
     }
 
     fn mapping(&mut self, events: &mut Events<'_>, depth: usize) -> Result<Value, Diagnostic> {
-        let mut map = Map::new();
+        let mut entries: Vec<(String, Entry)> = Vec::new();
         let mut merge: Option<(Span, Node)> = None;
         loop {
             let (event, span) = self.next(events)?;
@@ -206,14 +206,14 @@ impl<'a> Builder<'a> {
                     self.duplicate("<<", first, place);
                 }
             } else if let Some(key) = key {
-                match map.get(&key).map(|entry: &Entry| entry.key) {
-                    Some(first) => self.duplicate(&key, first, place),
-                    None => {
-                        map.insert(key, Entry { key: place, node });
-                    }
-                }
+                entries.push((key, Entry { key: place, node }));
             }
         }
+        entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+        for pair in entries.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
+            self.duplicate(&pair[0].0, pair[0].1.key, pair[1].1.key);
+        }
+        let mut map = Map::from_pairs(entries);
         if let Some((key, node)) = merge {
             self.merge_key(&mut map, key, node);
         }
@@ -259,9 +259,7 @@ impl<'a> Builder<'a> {
         };
         for source in sources {
             if let Value::Map(entries) = source.value {
-                for (name, entry) in entries {
-                    map.entry(name).or_insert(entry);
-                }
+                map.merge(entries, |_, own, _| own);
             } else {
                 let message = format!("`<<` takes a mapping or a list of mappings, not {}", source.kind());
                 self.findings.push(Diagnostic::error(Code::Yaml, key, message));

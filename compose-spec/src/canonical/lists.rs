@@ -12,19 +12,19 @@ use crate::short;
 pub(super) fn settle_pairs(node: &mut Node, missing: Value) {
     match &mut node.value {
         Value::Seq(items) => {
-            let mut map = Map::new();
+            let mut entries = Vec::with_capacity(items.len());
             for item in std::mem::take(items) {
                 let Value::String(text) = item.value else { continue };
                 let (key, value) = match text.split_once('=') {
                     Some((key, value)) => (key.to_owned(), Value::String(value.to_owned())),
                     None => (text, missing.clone()),
                 };
-                map.insert(key, Entry { key: item.span, node: Node::new(value, item.span) });
+                entries.push((key, Entry { key: item.span, node: Node::new(value, item.span) }));
             }
-            node.value = Value::Map(map);
+            node.value = Value::Map(Map::from_pairs(entries));
         }
         Value::Map(map) => {
-            for entry in map.values_mut() {
+            for (_, entry) in map.iter_mut() {
                 entry.node.value = match entry.node.to_text() {
                     Some(text) => Value::String(text),
                     None => missing.clone(),
@@ -63,7 +63,7 @@ pub(super) fn settle_hosts(node: &mut Node, place: &Place<'_>) -> Result<(), Box
             }
         }
         Value::Map(map) => {
-            for (name, entry) in map {
+            for (name, entry) in map.iter() {
                 let addresses = entry.node.as_seq().unwrap_or(std::slice::from_ref(&entry.node));
                 for address in addresses {
                     let text = short::bare_address(address.as_str().unwrap_or_default());
@@ -79,7 +79,7 @@ pub(super) fn settle_hosts(node: &mut Node, place: &Place<'_>) -> Result<(), Box
 
 pub(super) fn settle_options(node: &mut Node) {
     let Some(map) = node.as_map_mut() else { return };
-    for entry in map.values_mut() {
+    for (_, entry) in map.iter_mut() {
         let items = match std::mem::replace(&mut entry.node.value, Value::Null) {
             Value::Seq(items) => items,
             value => vec![Node::new(value, entry.node.span)],

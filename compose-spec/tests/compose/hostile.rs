@@ -76,7 +76,7 @@ fn findings_are_bounded() {
 
 #[test]
 fn port_ranges_are_bounded() {
-    let ports = vec!["'0-65535'"; 3].join(", ");
+    let ports = ["'0-65535'"; 3].join(", ");
     let text =
         format!("services: {{web: {{image: a, ports: [{ports}, '1-65535/udp', '127.0.0.1::1-60000']}}}}");
     refused(&text, "publishes more than");
