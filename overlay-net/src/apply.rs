@@ -157,7 +157,9 @@ impl Host {
         self.links.apply(requests)?;
         link.alias = Some(alias.to_owned());
         link.master = Some(bridge);
-        Ok(())
+        self.links.settle(name)?;
+        let bridge = self.observed.bridge(network).map(|link| link.name.clone()).unwrap_or_default();
+        self.links.settle(&bridge)
     }
 
     fn bridge_index(&self, network: &str) -> Result<u32> {
@@ -261,7 +263,8 @@ fn configure_interface(links: &mut Links, interface: &Interface) -> Result<()> {
         }
         requests.route(everywhere, Some(*gateway), index, table);
     }
-    links.apply(requests)
+    links.apply(requests)?;
+    links.settle(&interface.name)
 }
 
 fn raise_bridge(requests: &mut Requests, bridge: u32, spec: &NetworkSpec) {

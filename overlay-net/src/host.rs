@@ -34,13 +34,13 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// Looks around; changes nothing.
+    /// Looks around, and removes what an interrupted engine of this id left half made or half removed.
     pub(crate) fn open(config: &NetConfig, runtime: Handle) -> Result<Host> {
         check::engine_id(&config.engine_id)?;
         let names = Names::new(&config.engine_id);
         let mut links = Links::open().map_err(|source| Error::system("open route netlink", source))?;
         let observed = Observed::new(&names, links.list()?);
-        Ok(Host {
+        let mut host = Host {
             tables: Tables::open(&names)?,
             namespaces: Namespaces::new(&config.run_dir),
             links,
@@ -49,7 +49,11 @@ impl Host {
             journal: Journal::new(&config.run_dir),
             balancer: Balancer::new(runtime),
             names,
-        })
+        };
+        host.namespaces.sweep()?;
+        host.run(&plan::plan_rests(&host.observed))?;
+        host.leave_machine_if_empty()?;
+        Ok(host)
     }
 
     pub(crate) fn create_netns(&mut self, id: &str) -> Result<PathBuf> {
@@ -104,7 +108,6 @@ impl Host {
 
     pub(crate) fn remove_network(&mut self, id: &str) -> Result<()> {
         check::id(id)?;
-        let former = self.observed.bridge(id).is_some();
         let mut changes: Changes = [(network_owner(id), None)].into();
         for (netns, endpoint) in plan::endpoints_of(&self.wanted, id) {
             changes.insert(endpoint_owner(netns, &endpoint.interface), None);
@@ -117,10 +120,7 @@ impl Host {
         if !self.tables.is_absent() {
             self.tables.update(changes)?;
         }
-        if former && self.observed.bridges().is_empty() {
-            self.leave_machine()?;
-        }
-        Ok(())
+        self.leave_machine_if_empty()
     }
 
     /// Gives the namespace exactly these endpoints.
@@ -224,11 +224,14 @@ impl Host {
         for id in self.namespaces.list() {
             self.namespaces.remove(&id)?;
         }
-        self.leave_machine()
+        self.leave_machine_if_empty()
     }
 
-    /// The last network is gone: nothing of ours stays in the kernel.
-    fn leave_machine(&mut self) -> Result<()> {
+    /// When the last network is gone, nothing of ours stays in the kernel.
+    fn leave_machine_if_empty(&mut self) -> Result<()> {
+        if !self.observed.bridges().is_empty() {
+            return Ok(());
+        }
         self.balancer.clear();
         self.tables.remove()?;
         if self.tables.others_forward()? { self.journal.forget() } else { self.journal.restore() }

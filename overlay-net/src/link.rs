@@ -186,6 +186,12 @@ impl Links {
         found.ok_or_else(|| Error::Invalid(format!("the kernel gave no answer about the interface {name}")))
     }
 
+    /// Waits until the link carries packets. The kernel notices a new carrier some time later, by itself up to a second,
+    /// and drops packets until then; to be asked about the link makes it notice at once.
+    pub(crate) fn settle(&mut self, name: &str) -> Result<()> {
+        self.get(name).map(|_| ())
+    }
+
     /// Makes a bridge, down. The fixed hardware address keeps it from changing whenever a port comes or goes.
     pub(crate) fn add_bridge(&mut self, name: &str, mac: [u8; 6], mtu: Option<u32>) -> Result<()> {
         let mut message = Message::new(NEW_LINK, REQUEST | ACK | CREATE | EXCL, &link_body(0, 0, 0));

@@ -26,8 +26,9 @@ pub struct Net {
 
 impl Net {
     /// Starts the worker in the calling thread's network namespace and finds what an earlier engine of this id
-    /// left. Changes nothing yet. An adopting engine declares its networks and endpoints first and its balance
-    /// then: the first balance replaces whatever the earlier engine had in the packet filter.
+    /// left. What works goes on working; what was half made or half removed is removed. An adopting engine declares
+    /// its networks and endpoints first and its balance then: the first balance replaces whatever the earlier
+    /// engine had in the packet filter.
     pub async fn open(config: NetConfig) -> Result<Net> {
         let runtime = Handle::current();
         let dns = Arc::new(Dns::new(runtime.clone()));

@@ -80,6 +80,16 @@ impl Namespaces {
         }
     }
 
+    /// Removes the empty files that an interrupted [`Namespaces::create`] or [`Namespaces::remove`] left.
+    pub(crate) fn sweep(&self) -> Result<()> {
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        for path in entries.map(|entry| entry.path()).filter(|path| !is_namespace(path)) {
+            std::fs::remove_file(&path)
+                .map_err(|source| Error::system(format!("remove the rest {}", path.display()), source))?;
+        }
+        Ok(())
+    }
+
     /// The ids of all namespaces that are kept here.
     pub(crate) fn list(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();

@@ -97,9 +97,12 @@ impl Machine {
                 // It knows how to reach the containers' networks, so only the packet filter keeps it out.
                 requests.route("10.0.0.0/8".parse().unwrap(), Some(HOST_IP.parse().unwrap()), eth0, None);
                 requests.route("fd10::/16".parse().unwrap(), Some(HOST_IP6.parse().unwrap()), eth0, None);
-                links.apply(requests)
+                links.apply(requests)?;
+                links.settle("eth0")
             })
             .unwrap();
+        links.settle("lan0port").unwrap();
+        links.settle("lan0").unwrap();
         let net = Net::open(config).await.unwrap();
         Machine { net, namespaces, run_dir, balance: RefCell::default() }
     }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use super::machine::{ENGINE, HOST, LAN, Machine, endpoint, network, on_a_machine};
 use crate::Protocol::Tcp;
 use crate::link::Links;
-use crate::netlink::{ACK, CREATE, Family, Message, REQUEST, Socket};
+use crate::netlink::{ACK, CREATE, DUMP, Family, Message, REQUEST, Socket};
+use crate::nft::Names;
 use crate::sysctl;
+use crate::tables::Tables;
 
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
@@ -26,6 +28,14 @@ fn nft(messages: Vec<Message>) {
 /// `nft flush ruleset`: delete the tables of all families.
 fn flush_ruleset() {
     nft(vec![Message::new(DEL_TABLE, REQUEST, &[0, 0, 0, 0])]);
+}
+
+/// How many tables there are.
+fn tables() -> usize {
+    let mut count = 0;
+    let list = Message::new(NFTABLES | 1, REQUEST | DUMP, &[0; 4]);
+    Socket::open(Family::Netfilter, 0).unwrap().dump(list, |_, _| count += 1).unwrap();
+    count
 }
 
 /// `iptables -P FORWARD DROP`.
@@ -158,10 +168,7 @@ fn nothing_is_left_when_the_last_network_goes() {
         let links = Links::open().unwrap().list().unwrap();
         assert_eq!(links.iter().filter(|link| link.name.contains(ENGINE)).count(), 0);
         assert_eq!(machine.net.inventory().await.unwrap(), crate::Inventory::default());
-        let mut socket = Socket::open(Family::Netfilter, 0).unwrap();
-        let mut tables = 0;
-        socket.dump(Message::new(NFTABLES | 1, REQUEST | 0x300, &[0; 4]), |_, _| tables += 1).unwrap();
-        assert_eq!(tables, 0, "no table is left");
+        assert_eq!(tables(), 0, "no table is left");
         assert_eq!(settings.map(sysctl::read), before);
     });
 }
@@ -179,5 +186,25 @@ fn a_lost_namespace_is_an_error_with_its_path() {
         machine.container("a", &[1], 10).await;
         let links = Links::open().unwrap().list().unwrap();
         assert_eq!(links.iter().filter(|link| link.name.starts_with(&format!("o{ENGINE}v"))).count(), 1);
+    });
+}
+
+#[test]
+fn the_rests_of_an_interrupted_engine_are_removed() {
+    on_a_machine(async |machine| {
+        let mut links = Links::open().unwrap();
+        let before = links.list().unwrap();
+        for name in ["bxxxxx", "bxxxxy", "vxxxxx"] {
+            links.add_bridge(&format!("o{ENGINE}{name}"), [2, 0, 0, 0, 0, 9], None).unwrap();
+        }
+        Tables::open(&Names::new(ENGINE)).unwrap().install().unwrap();
+        let folder = machine.run_dir().join("netns");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("half"), "").unwrap();
+        assert_eq!(tables(), 2);
+        machine.reopen().await;
+        assert_eq!(links.list().unwrap(), before);
+        assert_eq!(tables(), 0);
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
     });
 }
