@@ -1,7 +1,7 @@
 //! Holds published ports of this machine: no other program can take them, and whoever has one already is named.
 //!
-//! On IPv4 a bound socket that never listens is enough, because the packet filter translates connections before they
-//! would reach it. On IPv6 a [`Proxy`] listens.
+//! On IPv4 a socket listens that nobody accepts from: the packet filter translates connections before they would
+//! reach it, but other programs find the port taken and are told by whom. On IPv6 a [`Proxy`] listens.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -53,6 +53,13 @@ fn reserve(protocol: Protocol, ip: Ipv4Addr, port: u16) -> io::Result<OwnedFd> {
         // Nothing reads it, so nothing may pile up in it.
         sockopt::set_socket_recv_buffer_size(&socket, 0)?;
     }
+    if protocol == Protocol::Tcp {
+        // Connections of whoever had the port before may linger for a minute (TIME_WAIT); they are no obstacle.
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+    }
     rustix::net::bind(&socket, &std::net::SocketAddrV4::new(ip, port))?;
+    if protocol == Protocol::Tcp {
+        rustix::net::listen(&socket, 0)?;
+    }
     Ok(socket)
 }
