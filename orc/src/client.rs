@@ -120,14 +120,19 @@ impl Client {
         Ok(reply.map_err(|status| refusal(&doing(), &status))?.into_inner())
     }
 
-    /// Wishes a stack away; answers the version at which that is visible.
-    pub(crate) async fn remove_stack(&mut self, stack: &str, volumes: bool, how: StopHow) -> Outcome<u64> {
+    /// Wishes a stack away; answers the version at which that is visible, or `None` when there is no such stack.
+    pub(crate) async fn remove_stack(
+        &mut self,
+        stack: &str,
+        volumes: bool,
+        how: StopHow,
+    ) -> Outcome<Option<u64>> {
         let request = control::RemoveStackRequest { stack: stack.to_owned(), volumes, how: Some(how.into()) };
-        let reply = self.control.remove_stack(request).await;
-        Ok(reply
-            .map_err(|status| refusal(&format!("cannot remove stack `{stack}`"), &status))?
-            .into_inner()
-            .version)
+        match self.control.remove_stack(request).await {
+            Ok(reply) => Ok(Some(reply.into_inner().version)),
+            Err(status) if status.code() == tonic::Code::NotFound => Ok(None),
+            Err(status) => Err(refusal(&format!("cannot remove stack `{stack}`"), &status)),
+        }
     }
 
     /// Wishes for a one-off container.

@@ -81,7 +81,7 @@ fn a_killed_shim_must_be_noticed_and_leak_nothing() {
     machine.compose(STACK);
     machine.orc(&["up", "-d", "web"]).ok();
     let id = ids(&machine, "web").remove(0);
-    let shim = eventually_some("its shim", || machine.pids_of(&format!("shim {id}")).first().copied());
+    let shim = eventually_some("its shim", || machine.pids_of(&format!("/c/{id}")).first().copied());
     machine.kill(shim, "KILL");
     eventually("the container runs again under another shim", || {
         let shims = machine.pids_of("shim ");

@@ -19,16 +19,15 @@ services:
     command: [demo, exit, '0']
 ";
 
-/// The process of each running container, by the container's name.
+/// The process of each running container, by the container's name. The job's comes and goes.
 fn pids(machine: &Machine) -> BTreeMap<String, u64> {
-    let containers = machine.ps().into_iter().filter(|container| container["State"] == "running");
-    let pid = |container: &serde_json::Value| {
-        let id = container["ID"].as_str().expect("an id").to_owned();
-        machine.pids_of(&format!("shim {id}")).first().copied().unwrap_or_default()
+    let lasting =
+        |container: &serde_json::Value| container["State"] == "running" && container["Service"] != "job";
+    let pid = |container: serde_json::Value| {
+        let name = container["Name"].as_str().expect("a name").to_owned();
+        (name, container["Pid"].as_u64().expect("what runs has a process"))
     };
-    containers
-        .map(|container| (container["Name"].as_str().expect("a name").to_owned(), pid(&container)))
-        .collect()
+    machine.ps().into_iter().filter(lasting).map(pid).collect()
 }
 
 /// How often the job has run, as its log tells when it prints once a run.

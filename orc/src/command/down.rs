@@ -33,16 +33,12 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
     let stack = project::stack_name(global, output)?;
     let mut client = Client::connect(global).await?;
     let mut watch = StackWatch::open(&mut client, &stack).await?;
-    let before = match watch.view() {
-        // Volumes outlive their stack; `-v` is for those, too.
-        None if !args.volumes => {
-            output.note(&format!("there is nothing of stack `{stack}`"));
-            return Ok(());
-        }
-        view => view.cloned(),
-    };
+    let before = watch.view().cloned();
     let how = StopHow { signal: None, grace_ms: args.timeout.map(|seconds| seconds.saturating_mul(1000)) };
-    let version = client.remove_stack(&stack, args.volumes, how).await?;
+    let Some(version) = client.remove_stack(&stack, args.volumes, how).await? else {
+        output.note(&format!("there is nothing of stack `{stack}`"));
+        return Ok(());
+    };
     watch.reach(version).await?;
 
     let mut renderer = output.progress();
