@@ -1,1 +1,132 @@
+//! What a Compose file becomes.
 
+use std::path::Path;
+
+use compose_spec::{LoadRequest, MemoryFiles, load};
+
+use super::*;
+
+fn project(text: &str) -> Project {
+    let files = MemoryFiles::fixture(Path::new("/shop"), text);
+    let request = LoadRequest { working_dir: "/shop".into(), ..LoadRequest::default() };
+    let loaded = load(&request, &files);
+    loaded.project.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics))
+}
+
+fn stack(text: &str) -> StackSpec {
+    let digest = |name: &str| (name.to_owned(), format!("digest of {name}"));
+    let files =
+        FileDigests { secrets: [digest("key")].into(), configs: [digest("conf"), digest("more")].into() };
+    StackSpec::from_project(&project(text), &files).expect("a wish")
+}
+
+#[test]
+fn full_names_are_those_of_docker_compose() {
+    let stack = stack(
+        "
+         services:
+           web:
+             image: x
+             networks: [front, back]
+             volumes: ['data:/data', 'other:/other', '/srv:/srv']
+             scale: 2
+           lone: {image: x}
+           fixed: {image: x, container_name: mine}
+         networks: {front: {}, back: {name: spine}, unused: {}}
+         volumes: {data: {}, other: {name: elsewhere}, unused: {}}",
+    );
+    let networks: Vec<(&str, &str)> =
+        stack.networks.iter().map(|(key, spec)| (key.as_str(), spec.name.0.as_str())).collect();
+    assert_eq!(networks, [("back", "spine"), ("default", "shop_default"), ("front", "shop_front")]);
+    let volumes: Vec<(&str, &str)> =
+        stack.volumes.iter().map(|(key, spec)| (key.as_str(), spec.name.0.as_str())).collect();
+    assert_eq!(volumes, [("data", "shop_data"), ("other", "elsewhere")]);
+    let name = |service: &str, slot| {
+        stack.services[service].container_name(&crate::ServiceKey::new(&stack.name, service), slot)
+    };
+    assert_eq!(
+        (name("web", 2), name("lone", 1), name("fixed", 1)),
+        ("shop-web-2".to_owned(), "shop-lone-1".to_owned(), "mine".to_owned())
+    );
+    assert_eq!((stack.services["web"].replicas(), stack.services["lone"].replicas()), (2, 1));
+}
+
+#[test]
+fn a_network_mode_means_no_networks() {
+    let stack = stack("services: {web: {image: x, network_mode: host}}");
+    assert!(stack.services["web"].networks.is_empty());
+    assert!(stack.networks.is_empty());
+}
+
+#[test]
+fn secrets_and_configs_have_their_places_and_rights() {
+    let stack = stack(
+        "
+         services:
+           web:
+             image: x
+             secrets: [key, {source: key, target: other}, {source: key, target: /abs, uid: '5', gid: '6', mode: 0400}]
+             configs: [conf, {source: more, target: /etc/more}]
+         secrets: {key: {file: ./key}}
+         configs: {conf: {file: ./conf}, more: {file: ./more}}",
+    );
+    let files: Vec<String> = stack.services["web"]
+        .files
+        .iter()
+        .map(|f| format!("{} {} {}:{} {:o}", f.target, f.digest, f.uid, f.gid, f.mode))
+        .collect();
+    assert_eq!(
+        files,
+        [
+            "/run/secrets/key digest of key 0:0 444",
+            "/run/secrets/other digest of key 0:0 444",
+            "/abs digest of key 5:6 400",
+            "/conf digest of conf 0:0 444",
+            "/etc/more digest of more 0:0 444",
+        ]
+    );
+}
+
+#[test]
+fn a_secret_whose_content_is_not_known_is_an_error() {
+    let text = "services: {web: {image: x, secrets: [key]}}\nsecrets: {key: {file: ./key}}\n";
+    let error = StackSpec::from_project(&project(text), &FileDigests::default()).unwrap_err();
+    assert_eq!(error.to_string(), "service `web`: the content of secret `key` is not known");
+}
+
+/// Whether two files make other containers of `web`.
+fn differs(one: &str, other: &str) -> bool {
+    stack(one).services["web"].hash != stack(other).services["web"].hash
+}
+
+#[test]
+fn the_hash_follows_what_makes_another_container() {
+    let base = "services: {web: {image: x, labels: {a: b, c: d}}, db: {image: y}}";
+    let cases = [
+        (base, "services: {db: {image: y}, web: {labels: {c: d, a: b}, image: x}}", false),
+        (base, "services: {web: {image: x, labels: {a: b, c: d}, scale: 3}, db: {image: z}}", false),
+        (base, "services: {web: {image: x, labels: {a: b, c: d}, depends_on: [db]}, db: {image: y}}", false),
+        (base, "services: {web: {image: other, labels: {a: b, c: d}}, db: {image: y}}", true),
+        (base, "services: {web: {image: x, labels: {a: b}}, db: {image: y}}", true),
+        (
+            base,
+            "services: {web: {image: x, labels: {a: b, c: d}}, db: {image: y}}\nnetworks: {default: {internal: true}}",
+            true,
+        ),
+    ];
+    for (one, other, expect) in cases {
+        assert_eq!(differs(one, other), expect, "{other}");
+    }
+}
+
+#[test]
+fn the_hash_follows_the_content_of_secrets() {
+    let text = "services: {web: {image: x, secrets: [key]}}\nsecrets: {key: {file: ./key}}\n";
+    let hash = |content: &str| {
+        let files =
+            FileDigests { secrets: [("key".to_owned(), content.to_owned())].into(), ..Default::default() };
+        StackSpec::from_project(&project(text), &files).unwrap().services["web"].hash.clone()
+    };
+    assert_ne!(hash("one"), hash("two"));
+    assert_eq!(hash("one"), hash("one"));
+}

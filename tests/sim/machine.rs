@@ -186,8 +186,9 @@ impl Machine {
         if self.is_running(task) {
             return Err(Failure { message: format!("{task} runs"), kind: FailureKind::Passing });
         }
-        let container = Container { config: config.clone(), state: FoundState::Created, run: 0 };
-        self.containers.insert(task, container);
+        let new = || Container { config: config.clone(), state: FoundState::Created, run: 0 };
+        // One that has ended stays so; it is only described anew.
+        self.containers.entry(task).or_insert_with(new).config = config.clone();
         Ok(Outcome::Done)
     }
 

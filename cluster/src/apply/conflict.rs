@@ -51,12 +51,9 @@ pub(super) fn check_one_off(state: &State, key: &ServiceKey, spec: &ServiceSpec)
     }
     let mut wished = Wished::default();
     wished.add(key.clone(), spec)?;
-    let none = PutStack::new(StackSpec {
-        name: key.stack.clone(),
-        services: BTreeMap::new(),
-        networks: BTreeMap::new(),
-        volumes: BTreeMap::new(),
-    });
+    let (services, networks, volumes) = Default::default();
+    let nothing = StackSpec { name: key.stack.clone(), services, networks, volumes };
+    let none = PutStack { partial: true, ..PutStack::new(nothing) };
     for (other, service) in state.services().filter(|(_, service)| !service.removing) {
         wished.check_beside(&other, service, &none)?;
     }
@@ -157,12 +154,11 @@ impl Wished {
 
     /// Refuses the wish when `service`, which stays beside it, already has what it asks for.
     fn check_beside(&self, key: &ServiceKey, service: &Service, put: &PutStack) -> Result<(), Refusal> {
-        let whose = describe(key, service, put);
-        let hint = if service.orphan && key.stack == put.spec.name {
-            Some("remove it with --remove-orphans".to_owned())
-        } else {
-            None
-        };
+        let whose = describe(key, put);
+        let left_over =
+            !put.partial && key.stack == put.spec.name && !put.spec.services.contains_key(&key.service);
+        let hint = left_over
+            .then(|| "it is not among what is wished for: remove it with --remove-orphans".to_owned());
         if let Some(name) = &service.spec.compose.container_name
             && self.names.contains_key(name)
         {
@@ -181,11 +177,11 @@ impl Wished {
     }
 }
 
-fn describe(key: &ServiceKey, service: &Service, put: &PutStack) -> String {
-    match key.stack == put.spec.name {
-        true if service.orphan => format!("service `{}`, which the file does not name any more", key.service),
-        true => format!("service `{}`", key.service),
-        false => format!("service `{}` of stack `{}`", key.service, key.stack),
+fn describe(key: &ServiceKey, put: &PutStack) -> String {
+    if key.stack == put.spec.name {
+        format!("service `{}`", key.service)
+    } else {
+        format!("service `{}` of stack `{}`", key.service, key.stack)
     }
 }
 

@@ -208,3 +208,6 @@ fn conflict(message: String) -> Refusal {
 fn conflict_with_hint(message: String, hint: &str) -> Refusal {
     Refusal::Conflict { message, hint: Some(hint.to_owned()) }
 }
+
+#[cfg(test)]
+mod tests;
