@@ -8,7 +8,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::host::{Host, endpoint_owner};
 use crate::link::{Link, Links, Peer, Requests};
-use crate::nft::table::{FamilyNames, OPEN, SAME, V4, V6};
+use crate::nft::names::{FamilyNames, OPEN, SAME, V4, V6};
 use crate::nft::{Datum, Element, Value};
 use crate::plan::{self, NetOp};
 use crate::spec::{EndpointSpec, NetworkSpec};

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::limits;
-use crate::nft::table::{FamilyNames, V4, V6, balance_chain_name};
+use crate::nft::names::{FamilyNames, V4, V6};
+use crate::nft::table::balance_chain_name;
 use crate::nft::{Datum, Element, Value};
 use crate::spec::Published;
 use crate::tables::Entry;

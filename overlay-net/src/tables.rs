@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::netlink::{self, Socket};
-use crate::nft::table::{V4, V6, balance_chain, skeleton};
+use crate::nft::names::{V4, V6};
+use crate::nft::table::{balance_chain, skeleton};
 use crate::nft::{Element, Family, Names, Transaction, foreign};
 use crate::watch::Sources;
 use crate::{Error, Result};

@@ -9,8 +9,8 @@ use std::io;
 
 use crate::netlink::{DUMP, Message, REQUEST, Socket, attrs};
 
+use super::names::Names;
 use super::rule::{Field, Rule, Statement};
-use super::table::Names;
 use super::transaction::{
     DEL_CHAIN, DEL_ELEMENTS, DEL_RULE, DEL_SET, DEL_TABLE, GET_CHAIN, GET_RULE, GET_TABLE, NEW_CHAIN,
     Transaction, comment_bytes,
