@@ -13,32 +13,48 @@ use api::convert::{from_json, run_action_from, to_json};
 use api::limits::MAX_BLOB_BYTES;
 use api::refusal;
 use cluster::{ChangeKind, PutStack, ServiceKey, ServiceSpec, StackName};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::blobs::Blobs;
 use crate::core::{Applied, Failure};
 use crate::hub::Told;
-use crate::run::Event;
+use crate::run::{Condition, Event};
 
 /// See `proto/control.proto`.
 pub struct ControlService {
     events: mpsc::Sender<Event>,
     blobs: Blobs,
     version: VersionReply,
+    condition: watch::Receiver<Condition>,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
 
 impl ControlService {
-    pub(crate) fn new(events: mpsc::Sender<Event>, blobs: Blobs, version: VersionReply) -> Self {
-        Self { events, blobs, version }
+    pub(crate) fn new(
+        events: mpsc::Sender<Event>,
+        blobs: Blobs,
+        version: VersionReply,
+        condition: watch::Receiver<Condition>,
+    ) -> Self {
+        Self { events, blobs, version, condition }
     }
 
     /// Hands an event to the loop and waits for the answer.
     async fn ask<T>(&self, event: impl FnOnce(oneshot::Sender<T>) -> Event) -> Result<T, Status> {
-        ask(&self.events, event).await
+        let (answer, answered) = oneshot::channel();
+        self.events.send(event(answer)).await.map_err(|_| self.ended())?;
+        answered.await.map_err(|_| self.ended())
+    }
+
+    /// Why there is no answer.
+    fn ended(&self) -> Status {
+        match self.condition.borrow().ended.clone().flatten() {
+            Some(why) => refusal::status(Code::Unavailable, &format!("the engine cannot go on: {why}"), None),
+            None => refusal::status(Code::Unavailable, "the engine is ending", Some("try again")),
+        }
     }
 
     async fn wish(&self, kind: ChangeKind) -> Result<Applied, Status> {
@@ -46,16 +62,16 @@ impl ControlService {
         self.ask(|answer| Event::Request { kind, answer }).await?.map_err(|failure| failure_status(&failure))
     }
 
-    /// All services of a stack, for calls that name none.
+    /// All services of a stack but its one-offs, for calls that name none.
     async fn services_of(&self, stack: &StackName) -> Result<Vec<ServiceKey>, Status> {
         let stack = stack.clone();
         let (_, views) = self.ask(|answer| Event::List { stack: Some(stack.clone()), answer }).await?;
-        let Some(json) = views.first() else {
+        let Some(view) = views.into_iter().next() else {
             let object = format!("stack `{stack}`");
             return Err(refusal::to_status(&cluster::Refusal::Unknown { object }));
         };
-        let view: cluster::view::StackView = from_json(json, "a stack")?;
-        Ok(view.services.keys().map(|service| ServiceKey::new(&stack, service)).collect())
+        let services = view.services.iter().filter(|(_, service)| !service.spec.one_off && !service.removing);
+        Ok(services.map(|(service, _)| ServiceKey::new(&stack, service)).collect())
     }
 
     /// A wish whose secrets were never sent could not be fulfilled by any agent.
@@ -165,7 +181,8 @@ impl Control for ControlService {
 
     async fn list(&self, request: Request<ListRequest>) -> Answer<ListReply> {
         let stack = request.into_inner().stack.map(StackName);
-        let (version, stacks_json) = self.ask(|answer| Event::List { stack, answer }).await?;
+        let (version, stacks) = self.ask(|answer| Event::List { stack, answer }).await?;
+        let stacks_json = stacks.iter().map(to_json).collect();
         Ok(Response::new(ListReply { version: version.0, stacks_json }))
     }
 
@@ -178,17 +195,6 @@ impl Control for ControlService {
 
 fn accepted(applied: Applied) -> Answer<Accepted> {
     Ok(Response::new(Accepted { version: applied.version.0 }))
-}
-
-/// Hands an event to the loop and waits for the answer.
-pub(crate) async fn ask<T>(
-    events: &mpsc::Sender<Event>,
-    event: impl FnOnce(oneshot::Sender<T>) -> Event,
-) -> Result<T, Status> {
-    let (answer, answered) = oneshot::channel();
-    let ended = || refusal::status(Code::Unavailable, "the engine is ending", Some("try again"));
-    events.send(event(answer)).await.map_err(|_| ended())?;
-    answered.await.map_err(|_| ended())
 }
 
 fn failure_status(failure: &Failure) -> Status {

@@ -121,8 +121,8 @@ fn flips(whole: &[u8]) -> Vec<(String, Vec<u8>)> {
         bytes[at] ^= 0x10;
         (format!("byte {at} of {}", whole.len()), bytes)
     };
-    // All of the header, and a sample of the rest.
-    (0..320).chain((320..whole.len()).step_by(1_777)).map(flip).collect()
+    // Of the header more than of the rest.
+    (0..320).step_by(5).chain((320..whole.len()).step_by(whole.len() / 64)).map(flip).collect()
 }
 
 #[test]

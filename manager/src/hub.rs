@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use api::control::WatchEvent;
 use api::convert::Watched;
-use cluster::view::Waits;
+use cluster::view::{StackView, Waits};
 use cluster::{Event, ServiceKey, StackName, State, Version};
 use tokio::sync::mpsc;
 use tonic::Status;
@@ -149,9 +149,81 @@ fn messages(news: &News, state: &State, waits: &Waits) -> Vec<Message> {
     messages
 }
 
-/// The stacks there are, or one of them, as they travel.
-pub(crate) fn list(stack: Option<&StackName>, state: &State, waits: &Waits) -> (Version, Vec<Vec<u8>>) {
+/// The stacks there are, or one of them.
+pub(crate) fn list(stack: Option<&StackName>, state: &State, waits: &Waits) -> (Version, Vec<StackView>) {
     let stacks = state.stacks.keys().filter(|name| stack.is_none_or(|one| one == *name));
-    let views = stacks.filter_map(|name| state.stack_view(name, waits));
-    (state.index, views.map(|view| api::convert::to_json(&view)).collect())
+    (state.index, stacks.filter_map(|name| state.stack_view(name, waits)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use cluster::{Change, ChangeKind, FileDigests, PutStack, StackSpec, Timestamp};
+    use tonic::Code;
+
+    use super::*;
+
+    fn put(state: &mut State, stack: &str) -> News {
+        let project = serde_json::json!({"name": stack, "services": {"web": {"image": "a"}}});
+        let project = serde_json::from_value(project).unwrap();
+        let spec = StackSpec::from_project(&project, &FileDigests::default()).unwrap();
+        let put = PutStack { force_recreate: true, ..PutStack::new(spec) };
+        let kind = ChangeKind::PutStack(Box::new(put));
+        let events = state.apply(Change { at: Timestamp(1), kind }).unwrap();
+        News { events: events.into_iter().collect(), ..News::default() }
+    }
+
+    /// What was told so far, by kind.
+    fn told(events: &mut mpsc::Receiver<Told>) -> Vec<String> {
+        let mut lines = Vec::new();
+        while let Ok(told) = events.try_recv() {
+            lines.push(match told.map(|event| Watched::from_event(event).unwrap()) {
+                Ok(Watched::Stack(view)) => format!("stack {}", view.name),
+                Ok(Watched::Service { service, .. }) => format!("service {service}"),
+                Ok(Watched::Task { task, .. }) => format!("task {task}"),
+                Ok(Watched::StackGone(name)) => format!("gone {name}"),
+                Ok(Watched::Synced) => "synced".to_owned(),
+                Err(status) => format!("{:?}", status.code()),
+            });
+        }
+        lines
+    }
+
+    #[test]
+    fn a_watcher_is_told_of_its_stack_and_of_every_version() {
+        let (mut hub, mut state, waits) = (Hub::default(), State::new(), Waits::default());
+        put(&mut state, "mine");
+        let mut mine = hub.add(Some(StackName("mine".into())), &state, &waits);
+        let mut all = hub.add(None, &state, &waits);
+        for stack in ["other", "mine"] {
+            let news = put(&mut state, stack);
+            hub.publish(&news, &state, &waits);
+        }
+        let key = ServiceKey::new(&StackName("mine".into()), "web");
+        hub.publish(&News { waits: [key].into(), ..News::default() }, &state, &waits);
+        assert_eq!(told(&mut mine), ["stack mine", "synced", "synced", "stack mine", "service web"]);
+        assert_eq!(told(&mut all), ["stack mine", "synced", "stack other", "stack mine", "service web"]);
+    }
+
+    #[test]
+    fn a_slow_watcher_is_cut_off_and_told_so() {
+        let (mut hub, mut state, waits) = (Hub::default(), State::new(), Waits::default());
+        let news = put(&mut state, "shop");
+        let mut slow = hub.add(None, &state, &waits);
+        for _ in 0..MAX_WATCH_BACKLOG {
+            hub.publish(&news, &state, &waits);
+        }
+        assert!(hub.watchers.is_empty());
+        let told = told(&mut slow);
+        assert_eq!((told.len(), told.last().map(String::as_str)), (MAX_WATCH_BACKLOG + 1, Some("Aborted")));
+    }
+
+    #[test]
+    fn one_watcher_too_many_is_refused() {
+        let (mut hub, state, waits) = (Hub::default(), State::new(), Waits::default());
+        let watchers: Vec<_> = (0..MAX_WATCHERS).map(|_| hub.add(None, &state, &waits)).collect();
+        let refused = hub.add(None, &state, &waits).try_recv().unwrap();
+        assert_eq!(refused.unwrap_err().code(), Code::ResourceExhausted);
+        drop(watchers);
+        assert_eq!(told(&mut hub.add(None, &state, &waits)), ["synced"]);
+    }
 }

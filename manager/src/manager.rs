@@ -111,7 +111,12 @@ impl Manager {
             started_at_ms: self.started_at_ms,
             build_id: self.config.build_id.clone(),
         };
-        api::control_server(ControlService::new(self.events.clone(), self.blobs.clone(), version))
+        api::control_server(ControlService::new(
+            self.events.clone(),
+            self.blobs.clone(),
+            version,
+            self.condition.clone(),
+        ))
     }
 
     /// What agents ask.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use api::convert;
+use cluster::view::StackView;
 use cluster::{ChangeKind, NodeId, Refusal, StackName, Timestamp, Version};
 use tokio::sync::{mpsc, oneshot, watch};
 use tonic::Status;
@@ -26,7 +27,7 @@ pub(crate) enum Event {
     /// What would become of a wish.
     Plan { kind: Box<ChangeKind>, answer: oneshot::Sender<Result<scheduler::Plan, Refusal>> },
     /// What is there.
-    List { stack: Option<StackName>, answer: oneshot::Sender<(Version, Vec<Vec<u8>>)> },
+    List { stack: Option<StackName>, answer: oneshot::Sender<(Version, Vec<StackView>)> },
     /// What is there and what becomes of it.
     Watch { stack: Option<StackName>, answer: oneshot::Sender<mpsc::Receiver<Told>> },
     /// An agent is there.
@@ -189,7 +190,7 @@ impl Loop {
                 Output::Assign { session, work } => self.assign(session, work),
                 Output::EndSession(session) => {
                     if let Some(agent) = self.agents.remove(&session) {
-                        let _ = agent.try_send(Err(Status::aborted("another session took this one's place")));
+                        let _ = agent.try_send(Err(Status::aborted("this session is not served any more")));
                     }
                 }
                 Output::Publish(news) => {

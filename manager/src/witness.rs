@@ -57,7 +57,9 @@ impl Seal {
 
     /// Seals a closed file.
     pub(crate) fn set(file: &Path) -> io::Result<()> {
-        fs::write(Self::path(file), digest(file)?)
+        // Durable first: a seal that outlived what it seals would call it damaged.
+        File::open(file)?.sync_all()?;
+        fs::write(Self::path(file), sealed("seal", 0, &digest(file)?))
     }
 
     /// Breaks the seal of a file that is to be opened; without one it was not closed in order.
@@ -66,14 +68,15 @@ impl Seal {
     /// The file is not what was sealed.
     pub(crate) fn check(folder: &Path, file: &Path) -> Result<(), DiskError> {
         let path = Self::path(file);
-        let sealed = match fs::read(&path) {
-            Ok(sealed) => sealed,
+        let seal = match fs::read(&path) {
+            Ok(seal) => seal,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(io_error("read", &path, e)),
         };
         let found = digest(file).map_err(|e| io_error("read", file, e))?;
-        // A power cut leaves a seal that is not whole, and then the file as it was closed.
-        if sealed.len() == found.len() && sealed != found {
+        // A power cut may leave a seal that is not whole. Such a one says nothing.
+        let whole = seal.split_at_checked(SUM).is_some_and(|(sum, of)| sum == checksum("seal", 0, of));
+        if whole && seal[SUM..] != found {
             let what = "its content changed while no manager had it open".to_owned();
             return Err(DiskError::Damaged { path: file.into(), what });
         }

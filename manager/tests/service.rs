@@ -1,5 +1,7 @@
 //! A whole manager behind a real socket.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::path::Path;
 
 use api::control::control_client::ControlClient;

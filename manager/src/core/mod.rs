@@ -99,7 +99,7 @@ impl ManagerCore {
             Input::Peer(message) => self.group.receive(message),
             Input::Request { id, kind } => self.request(id, kind, &mut out),
             Input::SessionOpened { session, node } => self.open(session, node, &mut out),
-            Input::Report { session, report } => self.report(session, report),
+            Input::Report { session, report } => self.report(session, report, now, &mut out),
             Input::SessionClosed { session } => self.sessions.close(session, now),
             Input::Persisted(sequence) => {
                 let happened = self.group.persisted(sequence);
@@ -163,8 +163,14 @@ impl ManagerCore {
         out.extend(self.sessions.open(session, node).map(Output::EndSession));
     }
 
-    fn report(&mut self, session: SessionId, report: Report) {
+    fn report(&mut self, session: SessionId, report: Report, now: Timestamp, out: &mut Vec<Output>) {
         let Some(node) = self.sessions.node_of(session) else { return };
+        if !self.queue.has_room() {
+            // It says everything again in its next session.
+            self.sessions.close(session, now);
+            out.push(Output::EndSession(session));
+            return;
+        }
         if report.resync {
             self.sessions.resync(session);
         }

@@ -119,7 +119,8 @@ impl Group {
     /// Everything up to this [`Persist`] is on disk.
     pub(super) fn persisted(&mut self, sequence: u64) -> Vec<Happened> {
         let mut happened = Vec::new();
-        while let Some(written) = self.writing.pop_front_if(|first| first.sequence <= sequence) {
+        while self.writing.front().is_some_and(|first| first.sequence <= sequence) {
+            let Some(written) = self.writing.pop_front() else { break };
             if let Some(number) = written.number {
                 self.node.on_persist_ready(number);
             }
