@@ -18,8 +18,7 @@ pub(crate) async fn look(runtime: &Runtime, net: &Net, store: &Store) -> Result<
         networks: network.networks.into_iter().map(cluster::NetworkName).collect(),
         records: kept.records,
     };
-    let remembered = kept.assignments.map(|assignments| {
-        Input::Assigned(Box::new(Update::Remembered(assignments)))
-    });
+    let remembered =
+        kept.assignments.map(|assignments| Input::Assigned(Box::new(Update::Remembered(assignments))));
     Ok(std::iter::once(Input::Found(Box::new(inventory))).chain(remembered).collect())
 }

@@ -100,7 +100,8 @@ impl Tools {
             Action::EnsureNetwork(spec) => of_net(net.ensure_network(&spec).await),
             Action::RemoveNetwork(name) => of_net(net.remove_network(&name.0).await),
             Action::EnsureVolume(name) => {
-                self.on_disk(move |volumes| Ok(Outcome::Path(volumes.create(&name, &BTreeMap::new())?.path))).await
+                self.on_disk(move |volumes| Ok(Outcome::Path(volumes.create(&name, &BTreeMap::new())?.path)))
+                    .await
             }
             Action::RemoveVolume(name) => {
                 self.on_disk(move |volumes| volumes.remove(&name).map(|_| Outcome::Done)).await
@@ -127,7 +128,8 @@ impl Tools {
             }
             Action::Keep(task, record) => {
                 let kept = self.store.keep(task, record).await;
-                kept.map(|()| Outcome::Done).map_err(|message| Failure { message, kind: FailureKind::Passing })
+                kept.map(|()| Outcome::Done)
+                    .map_err(|message| Failure { message, kind: FailureKind::Passing })
             }
         }
     }

@@ -54,7 +54,8 @@ pub(crate) async fn pull(
     let pulling = tokio::task::spawn_blocking(move || {
         runtime.block_on(images.ensure(&reference, policy, &credentials, progress))
     });
-    let broken = |error: tokio::task::JoinError| Error::Io { doing: "cannot finish a pull", source: error.into() };
+    let broken =
+        |error: tokio::task::JoinError| Error::Io { doing: "cannot finish a pull", source: error.into() };
     pulling.await.map_err(broken)?
 }
 

@@ -104,7 +104,10 @@ impl Clock {
     fn start() -> Clock {
         // A clock before 1970 is as good as one at 1970.
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Clock { started: Instant::now(), base: Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)) }
+        Clock {
+            started: Instant::now(),
+            base: Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
+        }
     }
 
     fn now(&self) -> Timestamp {

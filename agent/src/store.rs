@@ -157,9 +157,15 @@ fn entries(delta: AssignmentsDelta) -> Vec<(String, Option<Vec<u8>>)> {
     }
     let mut list = vec![("version".to_owned(), Some(json(&delta.version)))];
     list.extend(delta.tasks.iter().map(|(id, task)| (format!("task/{id}"), task.as_ref().map(json))));
-    list.extend(delta.networks.iter().map(|(name, value)| (format!("network/{name}"), value.as_ref().map(json))));
-    list.extend(delta.volumes.iter().map(|(name, value)| (format!("volume/{name}"), value.as_ref().map(json))));
-    list.extend(delta.services.iter().map(|(key, value)| (format!("service/{key}"), value.as_ref().map(json))));
+    list.extend(
+        delta.networks.iter().map(|(name, value)| (format!("network/{name}"), value.as_ref().map(json))),
+    );
+    list.extend(
+        delta.volumes.iter().map(|(name, value)| (format!("volume/{name}"), value.as_ref().map(json))),
+    );
+    list.extend(
+        delta.services.iter().map(|(key, value)| (format!("service/{key}"), value.as_ref().map(json))),
+    );
     list
 }
 
@@ -191,7 +197,8 @@ fn write_all(database: &Database, waiting: &Receiver<Write>) {
         let deadline = Instant::now() + delay;
         loop {
             let urgent = batch.iter().any(|write| matches!(write, Write::Record(..)));
-            let patience = if urgent { Duration::ZERO } else { deadline.saturating_duration_since(Instant::now()) };
+            let patience =
+                if urgent { Duration::ZERO } else { deadline.saturating_duration_since(Instant::now()) };
             match waiting.recv_timeout(patience) {
                 Ok(write) => batch.push(write),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,

@@ -89,7 +89,7 @@ impl Check {
 
 /// The health of one run of a container.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Monitor {
+pub(super) struct Monitor {
     check: Check,
     started: Timestamp,
     state: Health,
@@ -101,22 +101,16 @@ pub struct Monitor {
 impl Monitor {
     /// A container with this check was started.
     #[must_use]
-    pub fn new(check: Check, started: Timestamp) -> Monitor {
-        let mut monitor = Monitor {
-            check,
-            started,
-            state: Health::Starting,
-            streak: 0,
-            next: started,
-            probing: false,
-        };
+    pub(super) fn new(check: Check, started: Timestamp) -> Monitor {
+        let mut monitor =
+            Monitor { check, started, state: Health::Starting, streak: 0, next: started, probing: false };
         monitor.schedule(started);
         monitor
     }
 
     /// A container was found running; `known` is what was last reported of it.
     #[must_use]
-    pub fn adopted(check: Check, started: Timestamp, known: &Health, now: Timestamp) -> Monitor {
+    pub(super) fn adopted(check: Check, started: Timestamp, known: &Health, now: Timestamp) -> Monitor {
         let mut monitor = Monitor::new(check, started);
         if !matches!(known, Health::None) {
             monitor.state = known.clone();
@@ -130,18 +124,18 @@ impl Monitor {
 
     /// What is known.
     #[must_use]
-    pub fn state(&self) -> &Health {
+    pub(super) fn state(&self) -> &Health {
         &self.state
     }
 
     /// When the next check is due; `None` while one runs.
     #[must_use]
-    pub fn due(&self) -> Option<Timestamp> {
+    pub(super) fn due(&self) -> Option<Timestamp> {
         (!self.probing).then_some(self.next)
     }
 
     /// The check to be run now, if one is due.
-    pub fn begin(&mut self, now: Timestamp) -> Option<ExecConfig> {
+    pub(super) fn begin(&mut self, now: Timestamp) -> Option<ExecConfig> {
         if self.probing || now < self.next {
             return None;
         }
@@ -150,16 +144,16 @@ impl Monitor {
     }
 
     /// A check that was begun at `began` has answered.
-    pub fn answered(&mut self, result: &ProbeResult, began: Timestamp, now: Timestamp) {
+    pub(super) fn answered(&mut self, result: &ProbeResult, began: Timestamp, now: Timestamp) {
         self.probing = false;
         if result.code == 0 && !result.timed_out {
             self.streak = 0;
             self.state = Health::Healthy;
-        } else if self.state != Health::Starting || began.ms_since(self.started) >= self.check.start_period_ms {
+        } else if self.state != Health::Starting || began.ms_since(self.started) >= self.check.start_period_ms
+        {
             self.streak = self.streak.saturating_add(1);
             if self.streak >= self.check.retries {
-                self.state =
-                    Health::Unhealthy { failing_streak: self.streak, output: self.words(result) };
+                self.state = Health::Unhealthy { failing_streak: self.streak, output: self.words(result) };
             }
         }
         self.schedule(now);

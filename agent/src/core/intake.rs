@@ -115,9 +115,8 @@ impl AgentCore {
         }
         for (name, network) in delta.networks {
             let shared = self.network(&name);
-            let changed = |network: &Network| {
-                shared.ready().is_some_and(|spec| *spec != network_spec(network))
-            };
+            let changed =
+                |network: &Network| shared.ready().is_some_and(|spec| *spec != network_spec(network));
             if network.as_ref().is_some_and(changed) {
                 shared.renew();
             }

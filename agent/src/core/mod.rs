@@ -12,6 +12,7 @@
 //! there, never from what was planned.
 
 mod action;
+mod adopt;
 mod health;
 mod intake;
 mod outcome;

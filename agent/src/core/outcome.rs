@@ -3,9 +3,10 @@
 use cluster::{Exit, Phase, Timestamp};
 
 use super::action::{ActionId, Failure, FailureKind, Outcome};
+use super::adopt::ended;
 use super::health::Monitor;
 use super::shared::Trouble;
-use super::task::{Container, Ended, Machine, Step, Wiring, ended};
+use super::task::{Container, Ended, Machine, Step, Wiring};
 
 impl Machine {
     /// The lane's action ended. An action that was given up is ignored.

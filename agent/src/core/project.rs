@@ -16,7 +16,7 @@ use super::translate::short_id;
 
 /// What this agent knows of a task of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Local {
+pub(super) struct Local {
     /// Its container runs and is not about to end.
     pub running: bool,
     /// New connections may be sent to it.
@@ -25,7 +25,7 @@ pub struct Local {
 
 /// The services as this node sees them.
 #[derive(Clone, Copy, Debug)]
-pub struct Sight<'a> {
+pub(super) struct Sight<'a> {
     /// What the manager says.
     pub assigned: &'a Assignments,
     /// This node: of its tasks the agent knows better.
@@ -56,14 +56,14 @@ impl Sight<'_> {
 
     /// Others of the service answer when `task` does not.
     #[must_use]
-    pub fn has_others(&self, service: &ServiceKey, task: TaskId) -> bool {
+    pub(super) fn has_others(&self, service: &ServiceKey, task: TaskId) -> bool {
         let Some(service) = self.assigned.services.get(service) else { return false };
         service.tasks.iter().any(|(id, endpoint)| *id != task && self.knows(*id, endpoint).ready)
     }
 
     /// The names of a network; `None` when no service is in it.
     #[must_use]
-    pub fn zone(&self, network: &NetworkName) -> Option<Zone> {
+    pub(super) fn zone(&self, network: &NetworkName) -> Option<Zone> {
         let mut names: BTreeMap<String, BTreeSet<IpAddr>> = BTreeMap::new();
         let mut reverse = BTreeMap::new();
         let mut found = false;
@@ -107,7 +107,7 @@ impl Sight<'_> {
 
     /// All balanced addresses and ports of this node.
     #[must_use]
-    pub fn balance(&self) -> Balance {
+    pub(super) fn balance(&self) -> Balance {
         let mut balance = Balance::default();
         for service in self.assigned.services.values() {
             if service.vips.is_empty() && service.ports.is_empty() {
@@ -187,6 +187,6 @@ fn addresses(endpoint: &TaskEndpoint, network: &NetworkName) -> Vec<IpAddr> {
 
 /// What a task's namespace may resolve: the names of its networks.
 #[must_use]
-pub fn view(networks: &[NetworkName]) -> View {
+pub(super) fn view(networks: &[NetworkName]) -> View {
     View { networks: networks.iter().map(|network| network.0.clone()).collect(), extra: BTreeMap::new() }
 }

@@ -8,7 +8,7 @@ use crate::limits::{RESTART_FIRST_MS, RESTART_LONGEST_MS, RESTART_RESET_MS};
 
 /// A service's restart policy: `restart`, or `deploy.restart_policy` where that is present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Policy {
+pub(super) struct Policy {
     when: When,
     /// Starts again at most so often in one generation.
     attempts: Option<u64>,
@@ -27,7 +27,7 @@ enum When {
 
 /// What becomes of a container that ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// It stays as it is.
     Stay,
     /// It is started again at the given time, as the given number of the series of short runs.
@@ -43,7 +43,7 @@ pub enum Verdict {
 
 /// One run of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
+pub(super) struct Run {
     /// How it ended.
     pub code: i32,
     /// How long it took, in milliseconds.
@@ -55,7 +55,7 @@ pub struct Run {
 impl Policy {
     /// The policy of a service. What Compose accepts without a meaning (`restart: wat`) means `no`.
     #[must_use]
-    pub fn of(spec: &ServiceSpec) -> Policy {
+    pub(super) fn of(spec: &ServiceSpec) -> Policy {
         let deploy = spec.compose.deploy.as_ref().and_then(|deploy| deploy.restart_policy.as_ref());
         if let Some(policy) = deploy {
             return Policy {
@@ -83,7 +83,7 @@ impl Policy {
 
     /// Decides on the end of a run.
     #[must_use]
-    pub fn verdict(&self, record: &Record, run: Run) -> Verdict {
+    pub(super) fn verdict(&self, record: &Record, run: Run) -> Verdict {
         let wanted = match self.when {
             When::Never => false,
             When::Failed => run.code != 0,

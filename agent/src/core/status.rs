@@ -9,7 +9,12 @@ use super::task::{Container, Machine, Wish};
 
 impl Machine {
     /// The status that the manager does not know yet. `conflict`: a host port of its service that is taken.
-    pub(crate) fn report(&mut self, conflict: Option<&Problem>, synced: bool, now: Timestamp) -> Option<TaskStatus> {
+    pub(crate) fn report(
+        &mut self,
+        conflict: Option<&Problem>,
+        synced: bool,
+        now: Timestamp,
+    ) -> Option<TaskStatus> {
         self.task.as_ref()?;
         let status = TaskStatus {
             phase: self.phase.max(self.reported.phase),

@@ -6,13 +6,13 @@ use super::record::Origin;
 use crate::limits::{DRAIN_MS, KILL_WAIT_MS, STOP_GRACE_MS};
 
 /// SIGTERM.
-pub const SIGTERM: i32 = 15;
+pub(super) const SIGTERM: i32 = 15;
 /// SIGKILL.
-pub const SIGKILL: i32 = 9;
+pub(super) const SIGKILL: i32 = 9;
 
 /// The end of one run of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stop {
+pub(super) struct Stop {
     /// The projection that first leaves the container out; see `project`.
     serial: u64,
     /// Others of its service take over, and it had connections to lose.
@@ -25,7 +25,7 @@ pub struct Stop {
 
 /// What the end of a run needs next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub(super) enum Next {
     /// It must be out of the balance first.
     Balance,
     /// Nothing before this time.
@@ -39,25 +39,31 @@ pub enum Next {
 impl Stop {
     /// It shall end; projection number `serial` is the first without it.
     #[must_use]
-    pub fn new(serial: u64, drains: bool) -> Stop {
+    pub(super) fn new(serial: u64, drains: bool) -> Stop {
         Stop { serial, drains, out: None, signalled: None, killed: None }
     }
 
     /// A signal was sent: there is no way back.
     #[must_use]
-    pub fn is_final(&self) -> bool {
+    pub(super) fn is_final(&self) -> bool {
         self.signalled.is_some()
     }
 
     /// It is dead to the kernel's knowledge, and yet does not end.
     #[must_use]
-    pub fn is_overdue(&self, now: Timestamp) -> bool {
+    pub(super) fn is_overdue(&self, now: Timestamp) -> bool {
         self.killed.is_some_and(|killed| now.ms_since(killed) >= KILL_WAIT_MS)
     }
 
     /// Decides what comes next. `balanced` is the number of the last projection that is in force. Without an
     /// origin (a container of an agent of another format) Docker's defaults stand in.
-    pub fn next(&mut self, how: &StopHow, origin: Option<&Origin>, balanced: u64, now: Timestamp) -> Next {
+    pub(super) fn next(
+        &mut self,
+        how: &StopHow,
+        origin: Option<&Origin>,
+        balanced: u64,
+        now: Timestamp,
+    ) -> Next {
         if balanced < self.serial {
             return Next::Balance;
         }
@@ -84,12 +90,12 @@ impl Stop {
     }
 
     /// The signal of [`Next::Signal`] is being sent.
-    pub fn signal_sent(&mut self, now: Timestamp) {
+    pub(super) fn signal_sent(&mut self, now: Timestamp) {
         self.signalled = Some(now);
     }
 
     /// The kill of [`Next::Kill`] is being sent.
-    pub fn kill_sent(&mut self, now: Timestamp) {
+    pub(super) fn kill_sent(&mut self, now: Timestamp) {
         self.signalled.get_or_insert(now);
         self.killed = Some(now);
     }
@@ -97,9 +103,9 @@ impl Stop {
 
 /// Names of signals 1 to 31, as on every machine that orc runs on.
 const NAMES: [&str; 31] = [
-    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM",
-    "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF",
-    "WINCH", "IO", "PWR", "SYS",
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
+    "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ",
+    "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
 ];
 /// SIGRTMIN as programs see it: the C library keeps the two below for itself.
 const RTMIN: i32 = 34;

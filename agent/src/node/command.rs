@@ -21,7 +21,10 @@ type Answer = Result<ExecOutput, Status>;
 const DEFAULT_SIZE: TtySize = TtySize { rows: 24, cols: 80 };
 
 /// Runs a command. When the caller goes away, the command is killed.
-pub(super) async fn exec(runtime: Runtime, mut input: Streaming<ExecInput>) -> Result<Answers<ExecOutput>, Status> {
+pub(super) async fn exec(
+    runtime: Runtime,
+    mut input: Streaming<ExecInput>,
+) -> Result<Answers<ExecOutput>, Status> {
     let start = first(&mut input).await?;
     let task = task_id(&start)?;
     let session = runtime.exec(&task, config(start)).await;

@@ -31,7 +31,8 @@ pub(super) fn pull(
         // Progress that nobody takes in time is out of date anyway.
         let takes = answers.clone();
         let progress = move |progress: PullProgress| drop(takes.try_send(Ok(words(&progress))));
-        let pulled = crate::pull::pull(images.clone(), request.reference, policy, credentials, progress).await;
+        let pulled =
+            crate::pull::pull(images.clone(), request.reference, policy, credentials, progress).await;
         let last = pulled.map_err(|error| status(&error)).and_then(|image| {
             let summary = images.list().map_err(|error| status(&error))?;
             let found = summary.into_iter().find(|summary| summary.id == image.id);
@@ -73,7 +74,10 @@ pub(super) async fn list(images: ImageStore, request: ImageListRequest) -> Resul
 }
 
 /// Reads an archive; answers the images that it brought.
-pub(super) async fn load(images: ImageStore, mut parts: Streaming<ImageBytes>) -> Result<ImageListReply, Status> {
+pub(super) async fn load(
+    images: ImageStore,
+    mut parts: Streaming<ImageBytes>,
+) -> Result<ImageListReply, Status> {
     let (bytes, archive) = mpsc::channel(STREAM_PARTS);
     let loading = tokio::spawn(blocking(move || {
         let names = images.load(Parts { parts: archive, rest: Vec::new(), read: 0 })?;
@@ -110,7 +114,10 @@ pub(super) fn save(images: ImageStore, request: ImageSaveRequest) -> Answers<Ima
 }
 
 /// Removes names, and images with their last name; answers what is gone.
-pub(super) async fn remove(images: ImageStore, request: ImageRemoveRequest) -> Result<ImageListReply, Status> {
+pub(super) async fn remove(
+    images: ImageStore,
+    request: ImageRemoveRequest,
+) -> Result<ImageListReply, Status> {
     blocking(move || {
         let mut gone = Vec::new();
         for reference in &request.references {

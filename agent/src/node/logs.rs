@@ -77,7 +77,9 @@ impl Reader {
             let oldest = heads
                 .iter()
                 .enumerate()
-                .filter_map(|(index, head)| Some((head.as_ref()?.as_ref().map_or(0, |line| line.at_ms), index)))
+                .filter_map(|(index, head)| {
+                    Some((head.as_ref()?.as_ref().map_or(0, |line| line.at_ms), index))
+                })
                 .min();
             let Some((_, index)) = oldest else { return Ok(last) };
             let next = streams[index].next().await;

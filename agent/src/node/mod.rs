@@ -125,9 +125,10 @@ impl Node for NodeService {
             let protocol = if port.protocol == "udp" { Protocol::Udp } else { Protocol::Tcp };
             let ip = match port.host_ip.as_str() {
                 "" => None,
-                text => Some(text.parse().map_err(|_| {
-                    Status::invalid_argument(format!("`{text}` is not an address"))
-                })?),
+                text => Some(
+                    text.parse()
+                        .map_err(|_| Status::invalid_argument(format!("`{text}` is not an address")))?,
+                ),
             };
             let owner = self.net.port_owner(protocol, ip, number).await;
             let owner = owner.map_err(|error| Status::internal(chain(&error)))?;

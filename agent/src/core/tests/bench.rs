@@ -353,7 +353,9 @@ fn words(status: &TaskStatus) -> String {
     let mut text = format!("{:?}", status.phase).to_lowercase();
     if let Some(container) = &status.container {
         let state = match container.state {
-            cluster::ContainerState::Restarting { at } => format!("restarting at {}", i128::from(at.0) - i128::from(START)),
+            cluster::ContainerState::Restarting { at } => {
+                format!("restarting at {}", i128::from(at.0) - i128::from(START))
+            }
             other => format!("{other:?}").to_lowercase(),
         };
         text += &format!(" {state} generation {}", container.generation);
@@ -373,7 +375,10 @@ fn words(status: &TaskStatus) -> String {
         }
     }
     if let Some(problem) = &status.problem {
-        let retry = problem.retry_at.map(|at| format!(", again at {}", i128::from(at.0) - i128::from(START))).unwrap_or_default();
+        let retry = problem
+            .retry_at
+            .map(|at| format!(", again at {}", i128::from(at.0) - i128::from(START)))
+            .unwrap_or_default();
         text += &format!(" problem: {}{retry}", problem.message);
     }
     text

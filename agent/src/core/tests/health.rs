@@ -51,13 +51,9 @@ fn one_success_makes_it_healthy_again() {
     let mut bench = Bench::new();
     bench.task("web", 1, check_of(json!({})));
     bench.up();
-    for (code, expected) in [
-        (0, "healthy"),
-        (1, "healthy"),
-        (1, "unhealthy 2 `said`"),
-        (1, "unhealthy 3 `said`"),
-        (0, "healthy"),
-    ] {
+    for (code, expected) in
+        [(0, "healthy"), (1, "healthy"), (1, "unhealthy 2 `said`"), (1, "unhealthy 3 `said`"), (0, "healthy")]
+    {
         bench.pass(10_000);
         bench.probe(1, code);
         assert_eq!(bench.last_words(), format!("say 1 started running generation 1 {expected}"));

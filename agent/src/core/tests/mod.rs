@@ -7,3 +7,4 @@ mod life;
 mod names;
 mod restart;
 mod stop;
+mod translate;

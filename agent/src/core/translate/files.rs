@@ -17,7 +17,7 @@ const NAMESERVER: &str = "127.0.0.11";
 ///
 /// # Errors
 /// A content is missing, or `extra_hosts` is not what it should be.
-pub fn files(
+pub(crate) fn files(
     task: &Task,
     blobs: &BTreeMap<String, Vec<u8>>,
     gateway: Option<IpAddr>,

@@ -62,13 +62,15 @@ pub(super) fn log(compose: &Service) -> Result<LogConfig, String> {
     let Some(logging) = &compose.logging else { return Ok(config) };
     if let Some(text) = logging.options.get("max-size") {
         let bytes = parse_size(text).filter(|bytes| (1..=LOG_BYTES_MOST).contains(bytes));
-        config.max_bytes = bytes
-            .ok_or_else(|| format!("`logging.options.max-size: {text}` is not a size up to {LOG_BYTES_MOST}"))?;
+        config.max_bytes = bytes.ok_or_else(|| {
+            format!("`logging.options.max-size: {text}` is not a size up to {LOG_BYTES_MOST}")
+        })?;
     }
     if let Some(text) = logging.options.get("max-file") {
         let files = text.parse().ok().filter(|files| (1..=LOG_FILES_MOST).contains(files));
-        config.files = files
-            .ok_or_else(|| format!("`logging.options.max-file: {text}` is not a number up to {LOG_FILES_MOST}"))?;
+        config.files = files.ok_or_else(|| {
+            format!("`logging.options.max-file: {text}` is not a number up to {LOG_FILES_MOST}")
+        })?;
     }
     Ok(config)
 }

@@ -13,8 +13,8 @@ use overlay_net::EndpointSpec;
 use runtime::image::{ImageConfig, PullPolicy};
 use runtime::{ContainerConfig, Seccomp};
 
-pub use files::files;
-pub use mounts::Volumes;
+pub(super) use files::files;
+pub(super) use mounts::Volumes;
 
 use super::health::Check;
 use super::record::{ORIGIN_LABEL, Origin};
@@ -24,7 +24,7 @@ use crate::limits::STOP_GRACE_MS;
 
 /// What a container is made from besides its task.
 #[derive(Clone, Copy, Debug)]
-pub struct Parts<'a> {
+pub(super) struct Parts<'a> {
     /// The image's part.
     pub image: &'a ImageConfig,
     /// Its network namespace; `None` for `network_mode: host` and `none`.
@@ -41,7 +41,7 @@ pub struct Parts<'a> {
 ///
 /// # Errors
 /// The service names no image.
-pub fn image_of(task: &Task) -> Result<(String, PullPolicy), String> {
+pub(super) fn image_of(task: &Task) -> Result<(String, PullPolicy), String> {
     let compose = &task.spec.compose;
     let reference =
         compose.image.clone().ok_or_else(|| format!("service `{}` names no image", task.service.service))?;
@@ -55,13 +55,13 @@ pub fn image_of(task: &Task) -> Result<(String, PullPolicy), String> {
 
 /// The task shares the machine's own network.
 #[must_use]
-pub fn uses_host_network(task: &Task) -> bool {
+pub(super) fn uses_host_network(task: &Task) -> bool {
     task.spec.compose.network_mode.as_deref() == Some("host")
 }
 
 /// The interfaces of a task, `eth0` first.
 #[must_use]
-pub fn endpoints(task: &Task) -> Vec<EndpointSpec> {
+pub(super) fn endpoints(task: &Task) -> Vec<EndpointSpec> {
     let mut specs = Vec::with_capacity(task.endpoints.len());
     for (index, endpoint) in task.endpoints.iter().enumerate() {
         specs.push(EndpointSpec {
@@ -79,7 +79,7 @@ pub fn endpoints(task: &Task) -> Vec<EndpointSpec> {
 ///
 /// # Errors
 /// A value of the service cannot be honoured.
-pub fn origin(task: &Task, image: &str, config: &ImageConfig) -> Result<Origin, String> {
+pub(super) fn origin(task: &Task, image: &str, config: &ImageConfig) -> Result<Origin, String> {
     let compose = &task.spec.compose;
     let stop_signal = match compose.stop_signal.as_ref().or(config.stop_signal.as_ref()) {
         None => SIGTERM,
@@ -101,7 +101,7 @@ pub fn origin(task: &Task, image: &str, config: &ImageConfig) -> Result<Origin, 
 
 /// The networks that a task is in.
 #[must_use]
-pub fn networks(task: &Task) -> Vec<NetworkName> {
+pub(super) fn networks(task: &Task) -> Vec<NetworkName> {
     task.endpoints.iter().map(|endpoint| endpoint.network.clone()).collect()
 }
 
@@ -109,7 +109,7 @@ pub fn networks(task: &Task) -> Vec<NetworkName> {
 ///
 /// # Errors
 /// A value of the service cannot be honoured, in words for a person.
-pub fn container(task: &Task, origin: &Origin, parts: Parts<'_>) -> Result<ContainerConfig, String> {
+pub(super) fn container(task: &Task, origin: &Origin, parts: Parts<'_>) -> Result<ContainerConfig, String> {
     let compose = &task.spec.compose;
     let image = parts.image;
     let mut labels = compose.labels.clone();
@@ -150,13 +150,13 @@ pub fn container(task: &Task, origin: &Origin, parts: Parts<'_>) -> Result<Conta
 
 /// The host name: what the service says, or the start of the container's id, as in Docker.
 #[must_use]
-pub fn hostname(task: &Task) -> String {
+pub(super) fn hostname(task: &Task) -> String {
     task.spec.compose.hostname.clone().unwrap_or_else(|| short_id(task.id))
 }
 
 /// The start of a container's id, by which it is known in its networks.
 #[must_use]
-pub fn short_id(task: cluster::TaskId) -> String {
+pub(super) fn short_id(task: cluster::TaskId) -> String {
     let mut id = task.to_string();
     id.truncate(12);
     id

@@ -8,11 +8,11 @@ use cluster::{Task, VolumeName};
 use runtime::image::ImageConfig;
 use runtime::{Mount, MountSource, Propagation};
 
-use super::limits::parse_size;
 use super::super::record::Origin;
+use super::limits::parse_size;
 
 /// Where volumes are on this machine, by their names; a container's own ones included.
-pub type Volumes = BTreeMap<String, PathBuf>;
+pub(crate) type Volumes = BTreeMap<String, PathBuf>;
 
 /// The named volumes that a task mounts.
 pub(super) fn named(task: &Task) -> Vec<VolumeName> {
@@ -135,7 +135,11 @@ fn path_of(volumes: &Volumes, name: &str) -> Result<PathBuf, String> {
 
 fn of_machine(path: &str) -> Mount {
     Mount {
-        source: MountSource::Bind { path: PathBuf::from(path), create: false, propagation: Propagation::Private },
+        source: MountSource::Bind {
+            path: PathBuf::from(path),
+            create: false,
+            propagation: Propagation::Private,
+        },
         target: path.to_owned(),
         read_only: true,
     }
