@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cluster::compose_spec::{Condition, Dependency, Mount, MountKind, Port, Project, Service, Volume};
+use cluster::compose_spec::{
+    Condition, Dependency, Mount, MountKind, Network, Port, Project, Service, Volume,
+};
 use cluster::view::PublishedPort;
 use cluster::{
     Change, ChangeKind, ContainerState, FileDigests, Gate, Health, NodeDescription, NodeId, Phase, PutStack,
@@ -65,18 +67,21 @@ struct ServiceShape {
     port: u8,
     vip: bool,
     volume: bool,
+    /// In a second network too.
+    extra: bool,
     /// What each earlier service is to this one: nothing, or a condition.
     depends: [u8; 4],
 }
 
 fn shape() -> impl Strategy<Value = ServiceShape> {
-    (0..4_u32, 0..2_u8, 0..5_u8, any::<bool>(), any::<bool>(), [0..5_u8, 0..5, 0..5, 0..5]).prop_map(
-        |(replicas, image, port, vip, volume, depends)| ServiceShape {
+    (0..4_u32, 0..2_u8, 0..5_u8, any::<[bool; 3]>(), [0..5_u8, 0..5, 0..5, 0..5]).prop_map(
+        |(replicas, image, port, [vip, volume, extra], depends)| ServiceShape {
             replicas,
             image,
             port,
             vip,
             volume,
+            extra,
             depends,
         },
     )
@@ -120,6 +125,10 @@ fn project(stack: u8, shapes: &[ServiceShape]) -> Project {
             let deploy =
                 cluster::compose_spec::Deploy { endpoint_mode: Some("vip".into()), ..Default::default() };
             service.deploy = Some(deploy);
+        }
+        if shape.extra {
+            service.networks = [("default".to_owned(), None), ("extra".to_owned(), None)].into();
+            project.networks.insert("extra".into(), Network::default());
         }
         if shape.volume {
             service.volumes = vec![Mount {
@@ -172,10 +181,17 @@ impl World {
     fn apply(&mut self, kind: ChangeKind) -> bool {
         self.now = self.now.plus_ms(1);
         let before = self.state.clone();
+        let nodes_before = std::mem::take(&mut self.state.touched.nodes);
         let result = self.state.apply(Change { at: self.now, kind: kind.clone() });
         if result.as_ref().map_or(true, Vec::is_empty) {
             assert_eq!(self.state, before, "changed without saying so: {kind:?} -> {result:?}");
         }
+        for node in self.state.nodes.keys() {
+            let delta = before.assignments(*node).delta(&self.state.assignments(*node));
+            let told = self.state.touched.nodes.contains(node);
+            assert!(delta.is_empty() || told, "{node} is not told of {kind:?}: {delta:?}");
+        }
+        self.state.touched.nodes.extend(nodes_before);
         result.is_ok()
     }
 
@@ -186,7 +202,8 @@ impl World {
         };
         match happening {
             Happening::Up { stack, shape, force, orphans } => {
-                let spec = StackSpec::from_project(&project(*stack, shape), &FileDigests::default()).unwrap();
+                let spec = StackSpec::from_project(&project(*stack, shape), &FileDigests::default());
+                let spec = spec.expect("a project that makes sense");
                 let put =
                     PutStack { force_recreate: *force, remove_orphans: *orphans, ..PutStack::new(spec) };
                 self.apply(ChangeKind::PutStack(Box::new(put)));
@@ -390,7 +407,7 @@ proptest! {
         world.happen(&Happening::NodeUp(1));
         world.happen(&Happening::NodeUp(2));
         for stack in 0..2 {
-            let shape = ServiceShape { replicas: 2, image: 0, port: 0, vip: true, volume: true, depends: [0; 4] };
+            let shape = ServiceShape { replicas: 2, image: 0, port: 0, vip: true, volume: true, extra: true, depends: [0; 4] };
             let waits = ServiceShape { port: 4, depends: [2; 4], ..shape.clone() };
             world.happen(&Happening::Up { stack, shape: vec![shape, waits], force: false, orphans: true });
         }

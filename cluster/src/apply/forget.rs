@@ -28,6 +28,7 @@ impl Step<'_> {
         self.state.lookup.remove_task(&task);
         self.drop_former_addresses(&task.service, task.slot);
         self.state.touched.networks.extend(task.endpoints.iter().map(|e| e.network.clone()));
+        self.tell_nodes_in(task.endpoints.iter().map(|e| &e.network));
         self.state.touched.room = true;
         self.touch_task(id, &task.service, task.node);
         Ok(())
@@ -86,6 +87,7 @@ impl Step<'_> {
         {
             self.state.lookup.remove_service(key, &service);
             self.state.touched.networks.extend(service.spec.networks.keys().cloned());
+            self.tell_nodes_in(service.spec.networks.keys());
         }
         self.state.touched.room = true;
         self.touch_service(key);

@@ -93,6 +93,8 @@ impl Step<'_> {
     /// the nodes that reach it know it by its old endpoints.
     fn touch_service(&mut self, key: &ServiceKey) {
         self.look_around(key);
+        let homes: Vec<NodeId> = self.state.tasks_of(key).map(|task| task.node).collect();
+        self.state.touched.nodes.extend(homes);
         self.state.touched.stacks.insert(key.stack.clone());
         let service = self.state.service(key);
         self.events.insert(match service {
@@ -105,10 +107,19 @@ impl Step<'_> {
     fn touch_task(&mut self, id: TaskId, service: &ServiceKey, node: NodeId) {
         self.look_around(service);
         self.state.touched.nodes.insert(node);
+        let endpoints = self.state.tasks.get(&id).map_or(Vec::new(), |task| task.endpoints.clone());
+        self.tell_nodes_in(endpoints.iter().map(|endpoint| &endpoint.network));
         self.events.insert(match self.state.tasks.get(&id) {
             Some(_) => Event::Task(id, service.clone()),
             None => Event::TaskGone(id, service.clone()),
         });
+    }
+
+    /// The nodes in these networks know who answers there: they have to hear of what changed.
+    fn tell_nodes_in<'n>(&mut self, networks: impl Iterator<Item = &'n NetworkName>) {
+        for network in networks.filter_map(|name| self.state.networks.get(name)) {
+            self.state.touched.nodes.extend(&network.nodes);
+        }
     }
 
     fn look_around(&mut self, key: &ServiceKey) {
@@ -173,6 +184,7 @@ impl Step<'_> {
             let new = &stack.services[&key.service];
             self.state.lookup.remove_service(key, &old);
             self.state.lookup.add_service(key, new);
+            self.tell_nodes_in(old.spec.networks.keys());
         }
         self.state.touched.room = true;
         self.touch_service(key);
