@@ -72,3 +72,29 @@ impl Outbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cluster::Phase;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_newest_status_of_each_task_is_sent_once() {
+        let outbox = Outbox::default();
+        let status = |phase| TaskStatus { phase, ..TaskStatus::default() };
+        for (task, phase) in [(1, Phase::Preparing), (2, Phase::Prepared), (1, Phase::Started)] {
+            let statuses = vec![(TaskId(task), status(phase))];
+            outbox.report(Report { statuses, ended: Ended::default() });
+        }
+        outbox.resync();
+        let parcel = outbox.take().await;
+        let expected = vec![(TaskId(1), status(Phase::Started)), (TaskId(2), status(Phase::Prepared))];
+        assert_eq!((parcel.report.statuses, parcel.resync), (expected, true));
+        // Nothing is left: whoever takes now waits for the next report.
+        let ended = Ended { networks: vec![NetworkName("n".into())], volumes: Vec::new() };
+        let report = || outbox.report(Report { statuses: Vec::new(), ended: ended.clone() });
+        let (parcel, ()) = tokio::join!(outbox.take(), async { report() });
+        assert_eq!((parcel.report.ended, parcel.resync), (ended, false));
+    }
+}
