@@ -24,8 +24,8 @@ pub(crate) fn parse(
     file: FileId,
     outside: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Vec<Assignment>, Diagnostic> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
-    let mut parser = Parser { text: &text, at: 0, line: 1, file, outside, found: Vec::new() };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut parser = Parser { text, at: 0, line: 1, file, outside, found: Vec::new() };
     while parser.skip_to_statement() {
         parser.statement()?;
     }
@@ -162,7 +162,7 @@ impl<'a> Parser<'a> {
             _ => {
                 let line = &self.rest()[..self.line_end()];
                 self.advance(line.len());
-                let value = if line.starts_with('#') { "" } else { line.split(" #").next().unwrap_or("") };
+                let value = line.split(" #").next().unwrap_or("");
                 self.expand(value.trim_end(), span)
             }
         }
@@ -306,6 +306,8 @@ mod tests {
     fn a_comment_needs_a_space_before_it() {
         one("A=1 # one", "1");
         one("A=1#one", "1#one");
+        one("A=#one", "#one");
+        one("A=\"a\r\nb\"\r\n", "a\r\nb");
         one("A='1' # one", "1");
     }
 

@@ -80,6 +80,7 @@ fn prune(node: &mut Node, rule: &'static Rule) {
 fn says_something(node: &Node, rule: &Rule) -> bool {
     match &node.value {
         Value::Null => false,
+        _ if rule.form == Some(Form::Unused) => false,
         Value::String(text) if rule.form == Some(Form::Bytes) => text != "0",
         Value::String(text) if rule.form == Some(Form::Pause) => text != "0s",
         Value::String(text) => !text.is_empty(),

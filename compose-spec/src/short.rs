@@ -32,6 +32,9 @@ pub(crate) fn parse_ports(text: &str) -> Result<Vec<ShortPort>, String> {
         return Err("the port in the container is missing".to_owned());
     }
     let (first, last) = port_range(target)?;
+    if first == 0 {
+        return Err("a container has no port 0".to_owned());
+    }
     let (host_first, host_last) = if host.is_empty() { (0, 0) } else { port_range(host)? };
     let count = last - first;
     if !host.is_empty() && count != host_last - host_first && count != 0 {
@@ -90,7 +93,6 @@ pub(crate) struct ShortMount {
     pub(crate) target: String,
     pub(crate) read_only: bool,
     pub(crate) nocopy: bool,
-    pub(crate) subpath: Option<String>,
     pub(crate) propagation: Option<String>,
     pub(crate) selinux: Option<String>,
     /// Options that mean nothing; the reference ignores them too.
@@ -168,10 +170,7 @@ fn set_option(mount: &mut ShortMount, option: &str) {
         "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave" => {
             mount.propagation = Some(option.to_owned());
         }
-        _ => match option.strip_prefix("subpath=") {
-            Some(path) => mount.subpath = Some(path.to_owned()),
-            None => mount.unknown.push(option.to_owned()),
-        },
+        _ => mount.unknown.push(option.to_owned()),
     }
 }
 
@@ -323,6 +322,7 @@ mod tests {
         for text in [
             "",
             "abc",
+            "0",
             "8080:",
             "80:abc",
             "-1",

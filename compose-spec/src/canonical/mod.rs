@@ -119,7 +119,7 @@ impl Canonical<'_> {
             Form::Device => settle_device(node, place)?,
             Form::Ports => self.settle_ports(node, place)?,
             Form::Mount => settle_mount(node, place, self.report)?,
-            Form::External => {}
+            Form::External | Form::Unused => {}
             _ if self.lenient => {}
             Form::Text => settle_text(node, place)?,
             Form::Texts => replace(node, |node| match node.value {
@@ -131,6 +131,12 @@ impl Canonical<'_> {
             }),
             Form::Whole => settle_whole(node, place)?,
             Form::Count => settle_count(node, place)?,
+            Form::Ulimit => {
+                settle_whole(node, place)?;
+                if node.as_int() == Some(0) {
+                    *node = Node::empty_map(node.span);
+                }
+            }
             Form::Bytes => settle_bytes(node, place, self.report)?,
             Form::Number | Form::Duration | Form::Pause | Form::Mode => settle_scalar(node, form, place)?,
             Form::Variables => {

@@ -95,9 +95,6 @@ pub(super) fn mount_node(mount: short::ShortMount, span: Span) -> Node {
     if mount.nocopy {
         volume.set("nocopy", Value::Bool(true));
     }
-    if let Some(path) = mount.subpath {
-        volume.set("subpath", Value::String(path));
-    }
     for (key, options) in [("bind", bind), ("volume", volume)] {
         let given = options.as_map().is_some_and(|map| !map.is_empty());
         if key == kind || given {

@@ -95,8 +95,7 @@ pub(super) fn settle_scalar(node: &mut Node, form: Form, place: &Place<'_>) -> R
         (Form::Mode, Value::Int(value)) => Value::String(format!("0{value:o}")),
         (Form::Mode, Value::Float(value)) => Value::String(format!("0{:o}", *value as i64)),
         (Form::Mode, Value::String(text)) => {
-            let digits = text.strip_prefix("0o").unwrap_or(text);
-            let mode = u32::from_str_radix(digits, 8)
+            let mode = u32::from_str_radix(text, 8)
                 .map_err(|_| wrong(node, place, format!("`{text}` is not an octal number such as `0440`")))?;
             Value::String(format!("0{mode:o}"))
         }

@@ -59,8 +59,29 @@ pub(crate) fn check(
         checker.scale();
         checker.targets();
     }
+    if !damaged {
+        check_secrets(project, tree, report);
+    }
     check_container_names(project, tree, report);
     check_cycle(project, tree, report);
+}
+
+/// A secret has a file or a variable, even if it has a driver.
+fn check_secrets(project: &Project, tree: &Node, report: &mut Report) {
+    for (name, secret) in &project.secrets {
+        if secret.external || secret.file.is_some() || secret.environment.is_some() {
+            continue;
+        }
+        let place = tree.get("secrets").and_then(Node::as_map).and_then(|secrets| secrets.get(name));
+        report.add(
+            Diagnostic::error(
+                Code::Consistency,
+                place.map(|entry| entry.key),
+                format!("secret `{name}` has neither `file` nor `environment`"),
+            )
+            .hint("say where its content comes from"),
+        );
+    }
 }
 
 /// A container's name is unique on a machine.

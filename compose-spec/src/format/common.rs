@@ -53,7 +53,7 @@ pub(super) const ULIMITS: Rule = Rule::new(Shape::Map(
     ]))
     .cast(Cast::Int)
     .merge(Merge::Ulimit)
-    .form(Form::Whole),
+    .form(Form::Ulimit),
 ));
 pub(super) const FILE_REFERENCE: Rule = Rule::new(Shape::OneOf(&[
     Shape::Scalar(Types::TEXT),

@@ -124,7 +124,7 @@ const GENERIC_RESOURCES: Rule = Rule::new(Shape::List(&Rule::new(Shape::Object(&
         "discrete_resource_spec",
         Rule::new(Shape::Object(&Object {
             name: "discrete resource",
-            fields: &[("kind", TEXT), ("value", NUMBER.cast(Cast::Int).form(Form::Whole))],
+            fields: &[("kind", TEXT), ("value", NUMBER.cast(Cast::Int).form(Form::Count))],
             required: &[],
             others: Others::Extensions,
         })),

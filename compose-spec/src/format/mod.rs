@@ -191,6 +191,8 @@ pub(crate) enum Form {
     Whole,
     /// A whole number, not negative.
     Count,
+    /// One limit, or a mapping with two; none at all is printed as an empty mapping.
+    Ulimit,
     /// A number.
     Number,
     /// A span of time.
@@ -237,6 +239,8 @@ pub(crate) enum Form {
     External,
     /// A mapping from names to lists of texts.
     Options,
+    /// Read, but left out: the reference does nothing with it either.
+    Unused,
 }
 
 impl Rule {

@@ -12,6 +12,8 @@ use crate::cast::Cast;
 
 pub(crate) const SERVICE: Rule = Rule::new(Shape::Object(&OBJECT));
 
+/// A number with a fraction is none.
+const PORT_NUMBER: Rule = Rule::new(Shape::Scalar(INT_OR_TEXT)).form(Form::Text);
 const CONTEXTUAL_SET: Rule = STRING_SET.unique(Identity::Key);
 const SERVER_LIST: Rule = STRING_OR_SET.merge(Merge::Sequence).unique(Identity::Key);
 
@@ -56,7 +58,7 @@ const OBJECT: Object = Object {
         ("entrypoint", COMMAND),
         ("env_file", ENV_FILE),
         ("environment", VARIABLES),
-        ("expose", Rule::new(Shape::Set(&TEXTUAL)).unique(Identity::Expose)),
+        ("expose", Rule::new(Shape::Set(&PORT_NUMBER)).unique(Identity::Expose)),
         ("extends", EXTENDS),
         ("external_links", STRING_SET),
         ("extra_hosts", EXTRA_HOSTS),

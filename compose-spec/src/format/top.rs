@@ -1,7 +1,7 @@
 //! The shape of a whole file, and of everything in it but services.
 
 use super::common::*;
-use super::{Form, Identity, Keys, Merge, Object, Others, PathKind, Rule, SERVICE, Shape, Types};
+use super::{Form, Keys, Merge, Object, Others, PathKind, Rule, SERVICE, Shape, Types};
 use crate::cast::Cast;
 
 pub(crate) const PROJECT: Object = Object {
@@ -95,7 +95,7 @@ const IPAM: Object = Object {
             .merge(Merge::Pools),
         ),
         ("driver", TEXT),
-        ("options", Rule::new(Shape::Map(Keys::Any, &TEXT)).unique(Identity::Key)),
+        ("options", Rule::new(Shape::Map(Keys::Any, &TEXT)).form(Form::Unused)),
     ],
     required: &[],
     others: Others::Extensions,

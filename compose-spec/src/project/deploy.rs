@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::{Bytes, DeviceRequest, Duration, record};
 
 record! {
@@ -66,15 +69,14 @@ record! {
     }
 }
 
-record! {
-    /// Kind and amount of a countable resource.
-    #[serde(deny_unknown_fields)]
-    pub struct DiscreteResource {
-        /// Name of the resource.
-        pub kind: String,
-        /// How many.
-        pub value: i64,
-    }
+/// Kind and amount of a countable resource.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DiscreteResource {
+    /// Name of the resource.
+    pub kind: String,
+    /// How many; printed even if it is none.
+    pub value: i64,
 }
 
 record! {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::record;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Bytes, record};
 
 record! {
     /// A host device inside the containers.
@@ -53,28 +56,26 @@ record! {
     }
 }
 
-record! {
-    /// A rate limit of one device. The capitals are those of the reference's output.
-    #[serde(deny_unknown_fields)]
-    pub struct ThrottleDevice {
-        /// Device path.
-        #[serde(rename = "Path", alias = "path")]
-        pub path: String,
-        /// Bytes or operations per second.
-        #[serde(rename = "Rate", alias = "rate")]
-        pub rate: super::Bytes,
-    }
+/// A rate limit of one device. The capitals are those of the reference's output.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ThrottleDevice {
+    /// Device path.
+    #[serde(rename = "Path", alias = "path")]
+    pub path: String,
+    /// Bytes or operations per second.
+    #[serde(rename = "Rate", alias = "rate")]
+    pub rate: Bytes,
 }
 
-record! {
-    /// The weight of one device. The capitals are those of the reference's output.
-    #[serde(deny_unknown_fields)]
-    pub struct WeightDevice {
-        /// Device path.
-        #[serde(rename = "Path", alias = "path")]
-        pub path: String,
-        /// Relative weight.
-        #[serde(rename = "Weight", alias = "weight")]
-        pub weight: u16,
-    }
+/// The weight of one device. The capitals are those of the reference's output.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct WeightDevice {
+    /// Device path.
+    #[serde(rename = "Path", alias = "path")]
+    pub path: String,
+    /// Relative weight.
+    #[serde(rename = "Weight", alias = "weight")]
+    pub weight: u16,
 }

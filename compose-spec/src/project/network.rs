@@ -39,8 +39,6 @@ record! {
         pub driver: Option<String>,
         /// Address pools.
         pub config: Vec<IpamPool>,
-        /// Driver options.
-        pub options: BTreeMap<String, String>,
     }
 }
 

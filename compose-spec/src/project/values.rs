@@ -100,8 +100,10 @@ pub enum Ulimit {
     /// Each its own.
     Split {
         /// The bound that processes may raise up to the hard one.
+        #[serde(default, skip_serializing_if = "super::is_default")]
         soft: i64,
         /// The bound that only root may raise.
+        #[serde(default, skip_serializing_if = "super::is_default")]
         hard: i64,
     },
 }
