@@ -1,6 +1,7 @@
 //! The smaller commands: what they print, where, and with which exit code.
 
 use std::collections::BTreeSet;
+use std::process::Stdio;
 
 use crate::support::{Machine, eventually};
 
@@ -25,6 +26,7 @@ fn started(name: &str) -> Machine {
 #[test]
 fn listings_must_suit_people_and_programs() {
     let machine = started("listings");
+    eventually("it has said it", || machine.orc(&["ps", "-a", "says"]).stdout.contains("exited (0)"));
     machine.orc(&["ps"]).exits(0).says("web.2").says("0.0.0.0:8080->80/tcp").never_says("says.1");
     machine.orc(&["ps", "-a", "says"]).exits(0).says("exited (0)");
     let ids: BTreeSet<String> = machine.orc(&["ps", "-q", "web"]).ok().lines().map(str::to_owned).collect();
@@ -124,7 +126,9 @@ fn a_dry_run_must_print_the_plan_and_do_nothing() {
 fn engines_must_come_alone_go_when_told_and_tell_who_they_are() {
     let machine = Machine::new("engine");
     machine.orc(&["engine", "status"]).exits(3).says("does not run");
-    let clients: Vec<_> = (0..4).map(|_| machine.orc_command(&["ls"]).spawn().expect("orc starts")).collect();
+    let clients: Vec<_> = (0..4)
+        .map(|_| machine.orc_command(&["ls"]).stdout(Stdio::null()).spawn().expect("orc starts"))
+        .collect();
     for mut client in clients {
         assert!(client.wait().expect("it ends").success());
     }

@@ -35,9 +35,11 @@ fn a_killed_engine_must_leave_the_stack_running_and_be_followed_by_one_that_adop
         assert_eq!(machine.get("127.0.0.1:8080", "/").expect("the port goes on answering").status, 200);
     }
     eventually("the short one has ended meanwhile", || machine.pids_of("demo exit 7").is_empty());
-    let brief =
-        machine.ps().into_iter().find(|container| container["Service"] == "brief").expect("it is listed");
-    assert_eq!(brief["ExitCode"], 7, "the exit that happened meanwhile is reported");
+    // The first `ps` starts the next engine, whose agent then tells what it finds.
+    eventually("the exit that happened meanwhile is reported with its code", || {
+        let brief = machine.ps().into_iter().find(|container| container["Service"] == "brief");
+        brief.is_some_and(|brief| brief["State"] == "exited" && brief["ExitCode"] == 7)
+    });
     assert_ne!(machine.engine(), Some(engine));
     assert_eq!((machine.pids_of("demo serve"), machine.pids_of("demo count")), (web, count));
 
