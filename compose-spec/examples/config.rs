@@ -47,7 +47,7 @@ fn request() -> Option<LoadRequest> {
             "-f" => request.files.push(words.next()?.into()),
             "--profile" => request.profiles.push(words.next()?),
             "--env-file" => request.env_files.push(words.next()?.into()),
-            "--project-name" => request.project_name = Some(words.next()?),
+            "--project-name" | "-p" => request.project_name = Some(words.next()?),
             "--project-directory" => request.project_directory = Some(words.next()?.into()),
             "config" => {}
             "--format" => drop(words.next()),

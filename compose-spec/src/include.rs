@@ -39,7 +39,7 @@ impl Loader<'_> {
     /// Adds what a document includes; what the document itself says wins.
     pub(crate) fn resolve_includes(&mut self, document: &mut Node, path: &Path, scope: &Scope) {
         let includes = match document.get("include") {
-            Some(node) if node.as_seq().is_some() => document.take("include"),
+            Some(node) if node.as_seq().is_some() || node.is_null() => document.take("include"),
             // The schema will say what is wrong with it.
             _ => return,
         };
@@ -48,7 +48,7 @@ impl Loader<'_> {
         for entry in &entries {
             let include = read_entry(entry);
             if include.paths.is_empty() {
-                self.report.error(Code::Schema, entry.span, "`include` needs a path");
+                self.report.warning(entry.span, "this entry of `include` has no path and includes nothing");
                 continue;
             }
             if let Some(included) = self.included(&include, path, &folder, scope) {

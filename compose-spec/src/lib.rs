@@ -1,16 +1,75 @@
 //! Compose files: from text to one resolved, validated project, or to precise diagnostics.
 //!
+//! # Loading
+//!
+//! [`load`] takes a [`LoadRequest`] (what `docker compose`'s flags say) and [`Files`] (the only way to the outside),
+//! and gives [`Loaded`]: a [`Project`] if nothing is wrong, and all findings at once.
+//!
 //! ```
 //! use std::path::Path;
-//! use compose_spec::{LoadRequest, MemoryFiles, load};
+//! use compose_spec::{LoadRequest, MemoryFiles, load, render};
 //!
-//! let files = MemoryFiles::fixture(Path::new("/shop"), "services: {web: {image: nginx}}");
+//! let files = MemoryFiles::fixture(Path::new("/shop"), "
+//! services:
+//!   web:
+//!     image: nginx
+//!     ports: ['8080:80']
+//!     depends_on: [databse]
+//!   database:
+//!     image: postgres
+//! ");
 //! let request = LoadRequest { working_dir: "/shop".into(), ..LoadRequest::default() };
 //! let loaded = load(&request, &files);
+//!
+//! assert!(loaded.project.is_none());
+//! assert_eq!(
+//!     render(&loaded.diagnostics, &loaded.sources, false),
+//!     "\
+//! error: service `web` depends on `databse`, which is not defined
+//!   --> compose.yaml:6:18
+//!    |
+//!  6 |     depends_on: [databse]
+//!    |                  ^^^^^^^
+//! hint: defined services are `database`; did you mean `database`?
+//! "
+//! );
 //! ```
 //!
-//! The crate is a function of its arguments: it reads through [`Files`], takes the environment from the
-//! request, and has neither clock nor randomness.
+//! A project is typed and complete: short forms are written out, variables replaced, defaults filled in, paths
+//! absolute, environment files folded in. Its serde form is the canonical JSON that
+//! `docker compose config --format json` prints, and it reads back to an equal value:
+//!
+//! ```
+//! # use std::path::Path;
+//! # use compose_spec::{LoadRequest, MemoryFiles, Project, load};
+//! # let files = MemoryFiles::fixture(Path::new("/shop"), "services: {web: {image: nginx, ports: ['8080:80']}}");
+//! # let request = LoadRequest { working_dir: "/shop".into(), ..LoadRequest::default() };
+//! let project = load(&request, &files).project.expect("nothing is wrong with it");
+//! let web = &project.services["web"];
+//! assert_eq!(web.image.as_deref(), Some("nginx"));
+//! assert_eq!((web.ports[0].target, web.ports[0].published.as_deref()), (80, Some("8080")));
+//!
+//! let json = serde_json::to_string(&project).expect("a project is always JSON");
+//! assert_eq!(serde_json::from_str::<Project>(&json).expect("and reads back"), project);
+//! ```
+//!
+//! # What else there is
+//!
+//! - [`DependencyGraph`]: which services come before which, circles, drawings as text, dot and Mermaid.
+//! - [`Project::service_hash`]: whether a service's containers must be replaced.
+//! - [`check_support`]: attributes that the engine behind this crate does not honour; [`support`] for one path.
+//! - [`json_schema`]: the format for editors.
+//! - [`render`]: findings as text, with excerpts.
+//!
+//! # How it is made
+//!
+//! The crate is a function of its arguments: it reads through [`Files`], takes the environment from the request, and has
+//! neither clock nor randomness. Input is hostile until proven otherwise: files, values, nesting, chains and
+//! findings have limits, and every refusal is a [`Diagnostic`] with its place.
+//!
+//! A file becomes a tree in which every value knows its line and column. Each phase works on that tree, guided by one
+//! table that holds, for each attribute of the format, its shape, cast, merge rule, identity and canonical
+//! form. Only at the end does the tree become a [`Project`].
 
 mod canonical;
 mod cast;
@@ -29,6 +88,7 @@ mod graph;
 mod hash;
 mod include;
 mod interpolate;
+mod json_schema;
 mod limits;
 mod load;
 mod loader;
@@ -61,6 +121,7 @@ mod yaml_scalar;
 pub use diagnostic::{Code, Diagnostic, Severity};
 pub use files::{Files, MemoryFiles};
 pub use graph::{Cycle, DependencyGraph};
+pub use json_schema::json_schema;
 pub use load::load;
 pub use project::*;
 pub use render::render;

@@ -83,7 +83,7 @@ fn run(loader: &mut Loader<'_>, loaded: &mut Loaded) -> Option<()> {
     }
     let name = loader.project_name(&documents, &found)?;
     let mut environment = found.environment;
-    environment.set_default("COMPOSE_PROJECT_NAME", name.clone(), None);
+    environment.set("COMPOSE_PROJECT_NAME", name.clone(), None);
     loaded.environment = environment.to_map();
     scope.environment = Rc::new(environment);
     loader.origins.set_environment(&scope.environment);

@@ -32,7 +32,7 @@ const OBJECT: Object = Object {
         ("pull", BOOL),
         ("sbom", FLAG_OR_TEXT),
         ("secrets", Rule::new(Shape::List(&FILE_REFERENCE))),
-        ("shm_size", SIZE),
+        ("shm_size", Rule::new(Shape::Scalar(INT_OR_TEXT)).form(Form::Bytes)),
         ("ssh", Rule::new(PAIRS).form(Form::Variables)),
         ("tags", STRINGS.unique(Identity::Key)),
         ("target", TEXT),
