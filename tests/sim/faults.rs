@@ -34,10 +34,25 @@ impl Fault {
     }
 }
 
+impl Fault {
+    fn name(self) -> &'static str {
+        match self {
+            Fault::ManagerDies => "managers killed",
+            Fault::AgentDies(_) => "agents killed",
+            Fault::MachineReboots(_) => "machines rebooted",
+            Fault::ContainerDies(_) => "containers killed",
+            Fault::Cut(..) => "nodes cut off",
+            Fault::SessionBreaks(_) => "sessions broken",
+        }
+    }
+}
+
 impl World {
     pub(crate) fn strike(&mut self, fault: Fault) {
+        self.count(fault.name());
         match fault {
-            Fault::ManagerDies => self.kill_manager(),
+            Fault::ManagerDies if self.rng.percent(50) => self.kill_manager(),
+            Fault::ManagerDies => self.manager.doomed = true,
             Fault::AgentDies(agent) => self.kill_agent(agent),
             Fault::MachineReboots(agent) => {
                 self.kill_agent(agent);

@@ -11,6 +11,8 @@ mod rng;
 mod user;
 mod world;
 
+use std::collections::BTreeMap;
+
 use world::{Sabotage, World};
 
 const SEEDS: u64 = 200;
@@ -56,6 +58,18 @@ fn the_same_seed_gives_the_same_course() {
         assert_eq!(course(), course(), "seed {seed}");
     }
     assert_ne!(World::new(1, None).run(), World::new(2, None).run());
+}
+
+#[test]
+fn what_can_go_wrong_does_go_wrong() {
+    let mut tally: BTreeMap<&str, usize> = BTreeMap::new();
+    for seed in 0..10 {
+        for (what, count) in World::new(seed, None).run().expect("a world that holds").tally {
+            *tally.entry(what).or_default() += count;
+        }
+    }
+    assert_eq!(tally.len(), 9, "{tally:?}");
+    assert!(tally.values().all(|count| *count > 0), "{tally:?}");
 }
 
 #[test]

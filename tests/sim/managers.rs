@@ -18,6 +18,8 @@ pub(crate) struct ManagerHost {
     writing: Vec<Persist>,
     written_at: Timestamp,
     wake: Option<Timestamp>,
+    /// It dies in the middle of its next write.
+    pub(crate) doomed: bool,
     pub(crate) sessions: u64,
 }
 
@@ -31,6 +33,7 @@ impl ManagerHost {
             writing: Vec::new(),
             written_at: Timestamp(0),
             wake: None,
+            doomed: false,
             sessions: 0,
         }
     }
@@ -55,6 +58,9 @@ impl World {
 
     /// The manager's process dies: what was not durable is lost, and all sessions break.
     pub(crate) fn kill_manager(&mut self) {
+        if !self.manager.writing.is_empty() {
+            self.count("writes lost with a manager");
+        }
         let host = &mut self.manager;
         host.core = None;
         host.writing.clear();
@@ -69,6 +75,12 @@ impl World {
         }
         let after = self.rng.range(10, 10_000);
         self.later(after, Event::ManagerStarts);
+    }
+
+    pub(crate) fn manager_dies(&mut self, life: u64) {
+        if self.manager.life == life && self.manager.core.is_some() {
+            self.kill_manager();
+        }
     }
 
     pub(crate) fn tell_manager(&mut self, input: Input) {
@@ -90,6 +102,9 @@ impl World {
                     // The disk writes one thing after the other.
                     host.written_at = host.written_at.max(self.now).plus_ms(took);
                     let at = host.written_at;
+                    if std::mem::take(&mut host.doomed) && self.faults {
+                        self.at(self.now, Event::ManagerDies { life });
+                    }
                     self.at(at, Event::Persisted { life, sequence });
                 }
                 Output::Reply { id, result } => self.answered(id, &result),

@@ -6,7 +6,7 @@ use cluster::compose_spec::{
     Condition, Dependency, Duration, Healthcheck, Mount, MountKind, Port, Project, Service, Volume,
 };
 use cluster::{
-    ChangeKind, FileDigests, PutStack, RunAction, ServiceKey, StackName, StackSpec, StopHow, Version,
+    ChangeKind, FileDigests, PutStack, Refusal, RunAction, ServiceKey, StackName, StackSpec, StopHow, Version,
 };
 use manager::core::{Applied, Failure, RequestId};
 
@@ -39,6 +39,8 @@ pub(crate) struct User {
     pub(crate) promised: Version,
     /// For each stack: the versions at which promised wishes changed it.
     changes: BTreeMap<usize, Vec<Version>>,
+    /// How many wishes were refused because the user had looked at something old.
+    pub(crate) stale: usize,
     /// What each stack should be like, once it was promised.
     pub(crate) settled: BTreeMap<usize, Wish>,
 }
@@ -82,6 +84,9 @@ impl User {
         result: &Result<Applied, Failure>,
     ) -> Result<(), String> {
         let Some(sent) = self.sent.take_if(|sent| sent.id == id) else { return Ok(()) };
+        if matches!(result, Err(Failure::Refused(Refusal::Stale { .. }))) {
+            self.stale += 1;
+        }
         let Ok(applied) = result else { return Ok(()) };
         self.promised = self.promised.max(applied.version);
         let changes = self.changes.entry(sent.stack).or_default();

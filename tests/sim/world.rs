@@ -38,6 +38,9 @@ pub(crate) enum Sabotage {
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     ManagerStarts,
+    ManagerDies {
+        life: u64,
+    },
     Persisted {
         life: u64,
         sequence: u64,
@@ -108,6 +111,16 @@ pub(crate) struct World {
     pub(crate) sabotage: Option<Sabotage>,
     pub(crate) faults: bool,
     violation: Option<Violation>,
+    /// How often which fault struck, and what it hit.
+    pub(crate) tally: BTreeMap<&'static str, usize>,
+}
+
+/// A world's whole course.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Course {
+    /// A hash of all that happened, in order.
+    pub(crate) trace: u64,
+    pub(crate) tally: BTreeMap<&'static str, usize>,
 }
 
 impl World {
@@ -125,6 +138,7 @@ impl World {
             sabotage,
             faults: true,
             violation: None,
+            tally: BTreeMap::new(),
         };
         world.later(0, Event::ManagerStarts);
         for agent in 0..NODES {
@@ -136,8 +150,8 @@ impl World {
         world
     }
 
-    /// Lives through faults, heals, and sees every wish fulfilled. Answers the trace's hash.
-    pub(crate) fn run(mut self) -> Result<u64, Violation> {
+    /// Lives through faults, heals, and sees every wish fulfilled. Answers its course.
+    pub(crate) fn run(mut self) -> Result<Course, Violation> {
         let start = self.now;
         self.until(start.plus_ms(FAULTS_MS), |_| false)?;
         self.faults = false;
@@ -153,7 +167,9 @@ impl World {
         let asked = self.now;
         self.converge(asked)?;
         self.nothing_is_left()?;
-        Ok(self.trace)
+        self.tally.insert("tasks given up with their node", self.checks.given_up());
+        self.tally.insert("wishes refused as stale", self.user.stale);
+        Ok(Course { trace: self.trace, tally: self.tally })
     }
 
     /// States a wish until it is promised.
@@ -287,6 +303,7 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::ManagerStarts => self.start_manager(),
+            Event::ManagerDies { life } => self.manager_dies(life),
             Event::Persisted { life, sequence } => self.persisted(life, sequence),
             Event::ManagerWakes { life, at } => self.wake_manager(life, at),
             Event::Connects { agent, life } => self.connect(agent, life),
@@ -321,6 +338,10 @@ impl World {
     pub(crate) fn at(&mut self, at: Timestamp, event: Event) {
         self.queued += 1;
         self.queue.insert((at.max(self.now), self.queued), event);
+    }
+
+    pub(crate) fn count(&mut self, what: &'static str) {
+        *self.tally.entry(what).or_default() += 1;
     }
 
     pub(crate) fn fail(&mut self, violation: Violation) {

@@ -38,6 +38,11 @@ pub(crate) struct Checks {
 }
 
 impl Checks {
+    /// How many tasks were given up with their node.
+    pub(crate) fn given_up(&self) -> usize {
+        self.given_up.len()
+    }
+
     /// Looks at the manager's state, if it has moved on.
     pub(crate) fn state(&mut self, state: &State) -> Result<(), Violation> {
         if state.index == self.version {
