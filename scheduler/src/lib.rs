@@ -3,9 +3,9 @@
 //! Invariant: pure. It sees the state and the time, and answers with changes; each carries the version of
 //! what it was decided on, so that one overtaken by a wish is refused and decided anew.
 //!
-//! One file per question: which slots should have a task ([`replicas`]), may it start ([`gate`]), what has to
-//! stop before it ([`order`]), what does it get ([`allocate`]), where does it run ([`place`]), what can be
-//! forgotten ([`reap`]).
+//! One file per question: which slots should have a task (`replicas`), may it start (`gate`), what has to
+//! stop before it (`order`), what does it get (`allocate`), where does it run (`place`), what can be
+//! forgotten (`reap`).
 
 mod allocate;
 mod decide;

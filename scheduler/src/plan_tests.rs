@@ -84,3 +84,18 @@ fn down_in_its_order() {
          remove  volume hello_data",
     );
 }
+
+#[test]
+fn what_nobody_can_run_says_so() {
+    let project = json!({"name": "hello", "services": {
+        "web": {"image": "x", "platform": "linux/s390x"},
+        "log": {"image": "x", "depends_on": {"web": {"condition": "service_started"}}}
+    }});
+    check(
+        &Bench::with_nodes(1),
+        up(wish(project)),
+        "create  network hello_default  (10.201.0.0/24)
+         create  log.1  (waits for `web` to start)
+         create  web.1  (no node fits: 1 of platform linux/amd64)",
+    );
+}

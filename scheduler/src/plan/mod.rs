@@ -11,7 +11,7 @@ use std::fmt;
 use cluster::{Change, ChangeKind, Desired, Forgotten, Gate, Refusal, ServiceKey, State, TaskId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::decide::{Decision, decide};
+use crate::decide::{Decision, decide, decide_all};
 use crate::limits::PLANNED_ROUNDS;
 
 pub use optimist::optimistic_reports;
@@ -85,7 +85,7 @@ pub fn dry_run(state: &State, change: Change) -> Result<Plan, Refusal> {
         let decision = decide(&planner.state, &touched, now);
         let reports = optimistic_reports(&planner.state, now);
         if decision.changes.is_empty() && reports.is_empty() {
-            planner.note_waits(&decision);
+            planner.note_waits(&decide_all(&planner.state, now));
             break;
         }
         planner.take(decision, now);
