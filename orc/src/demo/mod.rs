@@ -73,8 +73,6 @@ const fn tool(
 /// Runs the tool that the first argument names.
 pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
     let args: Vec<String> = args.into_iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
-    // The image's entrypoint is `demo`; a command that begins with it once more means the same.
-    let args = args.strip_prefix(&["demo".to_owned()]).unwrap_or(&args);
     let Some((name, rest)) = args.split_first() else {
         raw::stderr(&usage());
         return ExitCode::from(2);

@@ -78,7 +78,7 @@ fn config(diff_id: &Digest) -> serde_json::Value {
         "architecture": super::registry::platform::ARCHITECTURE,
         "os": "linux",
         "config": {
-            "Entrypoint": ["demo"],
+            "Cmd": ["demo"],
             "Env": ["PATH=/bin"],
             "WorkingDir": "/",
             "Labels": {"org.opencontainers.image.title": "orc demo"},
