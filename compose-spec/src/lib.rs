@@ -57,7 +57,8 @@
 //!
 //! - [`DependencyGraph`]: which services come before which, circles, drawings as text, dot and Mermaid.
 //! - [`Project::service_hash`]: whether a service's containers must be replaced.
-//! - [`check_support`]: attributes that the engine behind this crate does not honour; [`support`] for one path.
+//! - [`check_support`]: attributes that the engine behind this crate does not honour; [`support`] for one path,
+//!   [`support_markdown`] for all.
 //! - [`json_schema`]: the format for editors.
 //! - [`render`]: findings as text, with excerpts.
 //!
@@ -127,4 +128,4 @@ pub use project::*;
 pub use render::render;
 pub use request::{LoadRequest, Loaded, Variable};
 pub use source::{FileId, Sources, Span};
-pub use support::{Support, check_support, support};
+pub use support::{Support, check_support, support, support_markdown};

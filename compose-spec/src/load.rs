@@ -105,7 +105,6 @@ fn run(loader: &mut Loader<'_>, loaded: &mut Loaded) -> Option<()> {
     if tree.as_map().is_none_or(Map::is_empty) && loader.report.errors() == 0 {
         loader.fail(Code::Request, "the Compose file is empty");
     }
-    loaded.unsupported = support::unsupported(&tree);
     complete(loader, &mut tree, &name, &declared, loaded, &scope)
 }
 
@@ -173,6 +172,7 @@ fn complete(
     loaded.profiles = select::declared_profiles(tree);
     profiles.extend(select::profiles_of(tree, &loader.request.services, &profiles));
     let disabled = select::take_disabled(tree, &profiles);
+    loaded.unsupported = support::unsupported(tree);
     if let Some(services) = tree.get_mut("services") {
         for (_, entry) in services.entries_mut() {
             loader.fold_label_files(&mut entry.node);

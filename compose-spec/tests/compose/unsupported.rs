@@ -29,6 +29,18 @@ fn what_is_not_honoured_is_refused_with_its_place() {
 }
 
 #[test]
+fn the_table_of_attributes_can_be_printed() {
+    let table = compose_spec::support_markdown();
+    assert!(table.contains("| `services.*.image` | honoured |\n"), "{table}");
+    assert!(table.contains("| `services.*.build` | not yet: needs building images |\n"), "{table}");
+}
+
+#[test]
+fn what_does_not_run_is_not_looked_at() {
+    assert_eq!(unsupported("services: {web: {image: a}, tool: {build: ., profiles: [dev]}}"), "");
+}
+
+#[test]
 fn a_value_that_means_nothing_is_no_fault() {
     assert_eq!(unsupported("services: {web: {image: a, privileged: false, deploy: {mode: replicated}}}"), "");
 }
