@@ -8,6 +8,8 @@ pub(crate) const TOTAL_BYTES: usize = 64 * 1024 * 1024;
 pub(crate) const FILES: usize = 1_000;
 /// Values of one file after aliases are replaced by what they stand for.
 pub(crate) const NODES: usize = 1_000_000;
+/// Values that aliases of one file stand for.
+pub(crate) const ALIASED: usize = 100_000;
 /// How deep lists and mappings may be nested.
 pub(crate) const DEPTH: usize = 100;
 /// How deep `${A:-${B:-...}}` may be nested.

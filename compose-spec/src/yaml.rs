@@ -82,6 +82,8 @@ struct Builder<'a> {
     anchors: BTreeMap<usize, (Node, usize)>,
     /// Nodes made so far.
     nodes: usize,
+    /// Those of them that aliases made.
+    aliased: usize,
     /// The key whose value is being read, to say where a syntax error began.
     last_key: Option<Span>,
 }
@@ -95,6 +97,7 @@ impl<'a> Builder<'a> {
             failed_at: None,
             anchors: BTreeMap::new(),
             nodes: 0,
+            aliased: 0,
             last_key: None,
         }
     }
@@ -271,7 +274,13 @@ impl<'a> Builder<'a> {
         let Some((node, size)) = self.anchors.get(&anchor) else {
             return Err(Diagnostic::error(Code::Yaml, span, "an alias stands inside what it refers to"));
         };
-        let (node, size) = (node.clone(), *size);
+        let size = *size;
+        self.aliased += size;
+        if self.aliased > limits::ALIASED {
+            let message = format!("aliases stand for more than {} values", limits::ALIASED);
+            return Err(Diagnostic::error(Code::Limit, span, message));
+        }
+        let node = node.clone();
         self.count(size, span)?;
         Ok(node)
     }
@@ -279,8 +288,7 @@ impl<'a> Builder<'a> {
     fn count(&mut self, nodes: usize, span: Span) -> Result<(), Diagnostic> {
         self.nodes += nodes;
         if self.nodes > limits::NODES {
-            let message =
-                format!("the file has more than {} values once aliases are expanded", limits::NODES);
+            let message = format!("the file has more than {} values", limits::NODES);
             return Err(Diagnostic::error(Code::Limit, span, message));
         }
         Ok(())
