@@ -149,3 +149,20 @@ services:
     machine.orc(&["up"]).exits(0).says("from-a").says("from-b");
     machine.leaves_nothing();
 }
+
+#[test]
+fn no_deps_must_neither_start_nor_wait_for_what_a_service_depends_on() {
+    let machine = Machine::new("no-deps");
+    machine.compose(
+        "
+services:
+  base: {image: orc/demo, command: [demo, sleep]}
+  top: {image: orc/demo, command: [demo, sleep], depends_on: [base]}
+",
+    );
+    machine.orc(&["up", "-d"]).ok();
+    machine.orc(&["stop", "-t", "1"]).ok();
+    machine.orc(&["up", "-d", "--no-deps", "top"]).ok();
+    assert_eq!(pids(&machine).into_keys().collect::<Vec<_>>(), ["work-top-1"]);
+    machine.leaves_nothing();
+}

@@ -144,6 +144,9 @@ fn one_off(args: &Args, loaded: &Loaded, tty: bool) -> Outcome<ServiceSpec> {
     if !args.service_ports {
         service.ports.clear();
     }
+    if args.no_deps {
+        service.depends_on.clear();
+    }
     service.user = args.user.clone().or_else(|| service.user.take());
     service.working_dir = args.workdir.clone().or_else(|| service.working_dir.take());
     service.container_name = args.name.clone();

@@ -168,6 +168,12 @@ fn wish(args: &Args, loaded: &Loaded) -> Outcome<Wish> {
             service.pull_policy = Some(pull.clone());
         }
     }
+    if args.no_deps {
+        // What is not to be started must not be waited for either. The next `up` without the flag says it again.
+        for service in &args.services {
+            project.services.get_mut(service).into_iter().for_each(|service| service.depends_on.clear());
+        }
+    }
     for (service, _) in &args.scale {
         if !project.services.contains_key(service) {
             return Err(Failure::new(format!("`--scale {service}`: there is no such service")));
