@@ -135,8 +135,11 @@ fn text(args: &Args, loaded: &Loaded) -> Outcome<String> {
     if let Some(services) = &args.hash {
         return hashes(project, services);
     }
-    // What is printed can be loaded again: a `$` in it is meant as one.
-    Ok(encode(project, args.format)?.replace('$', "$$"))
+    match (args.format, loaded.to_json_text()) {
+        (Format::Json, Some(text)) => Ok(text + "\n"),
+        // What is printed can be loaded again: a `$` in it is meant as one.
+        _ => Ok(encode(project, args.format)?.replace('$', "$$")),
+    }
 }
 
 fn lines(items: impl Iterator<Item = String>) -> String {
