@@ -1,5 +1,5 @@
 //! Carries out the core's actions: each is exactly one call of the runtime, the network, the store or the
-//! manager. Nothing is decided here; what went wrong is told to the core.
+//! manager (a watch is two: a death is told before its circumstances are known). Nothing is decided here; what went wrong is told to the core.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ impl Executor {
                 Some(turn) => turn.acquire().await.ok(),
                 None => None,
             };
-            let result = tools.carry_out(action).await;
+            let result = tools.carry_out(id, action).await;
             if let Err(failure) = &result {
                 tracing::debug!(action = id.0, "failed: {}", failure.message);
             }
@@ -89,7 +89,7 @@ impl Executor {
 type Carried = Result<Outcome, Failure>;
 
 impl Tools {
-    async fn carry_out(&self, action: Action) -> Carried {
+    async fn carry_out(&self, id: ActionId, action: Action) -> Carried {
         let (runtime, net) = (&self.runtime, &self.net);
         match action {
             Action::PullImage { reference, policy } => {
@@ -116,9 +116,7 @@ impl Tools {
             Action::Start(task) => {
                 runtime.start(&task.to_string()).await.map(Outcome::Started).map_err(|e| runtime_failure(&e))
             }
-            Action::Watch(task) => {
-                runtime.wait(&task.to_string()).await.map(Outcome::Exited).map_err(|e| runtime_failure(&e))
-            }
+            Action::Watch(task) => self.watch(id, &task.to_string()).await,
             Action::Signal(task, signal) => of_runtime(runtime.signal(&task.to_string(), signal).await),
             Action::Kill(task) => of_runtime(runtime.kill_all(&task.to_string()).await),
             Action::RemoveContainer(task) => of_runtime(runtime.remove(&task.to_string()).await),
@@ -132,6 +130,17 @@ impl Tools {
                     .map_err(|message| Failure { message, kind: FailureKind::Passing })
             }
         }
+    }
+
+    /// Waits for the end of a container, and tells at once that it has come: how it ended is known only when the
+    /// shim has written it down.
+    async fn watch(&self, id: ActionId, container: &str) -> Carried {
+        match self.runtime.dying(container).await {
+            Ok(()) => drop(self.events.send(Event::Dying(id)).await),
+            Err(error) => tracing::debug!(action = id.0, "its end is noticed late: {}", chain(&error)),
+        }
+        let ended = self.runtime.wait(container).await;
+        ended.map(Outcome::Exited).map_err(|error| runtime_failure(&error))
     }
 
     async fn pull(&self, reference: String, policy: PullPolicy) -> Result<Image, Failure> {

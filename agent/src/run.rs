@@ -19,6 +19,8 @@ pub(crate) enum Event {
     Assigned(Update),
     /// From the executor.
     Done(ActionId, Result<Outcome, Failure>),
+    /// From the executor, while a container is waited for.
+    Dying(ActionId),
 }
 
 /// A way to the loop, and its end of it.
@@ -90,6 +92,7 @@ fn inputs(store: &Store, events: &mut Vec<Event>) -> Vec<Input> {
             Input::Assigned(Box::new(update))
         }
         Event::Done(id, result) => Input::Done(id, result),
+        Event::Dying(id) => Input::Dying(id),
     };
     events.drain(..).map(input).collect()
 }

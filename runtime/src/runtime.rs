@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::Stream as FuturesStream;
 use tokio::sync::RwLock;
 
+use crate::asyncfd;
 use crate::cgroup::Cgroup;
 use crate::config::{ContainerConfig, RuntimeConfig};
 use crate::error::{Error, Result};
@@ -116,6 +117,25 @@ impl Runtime {
                 FoundState::Running(_) => {}
             }
             state.changed().await.map_err(|_| Error::NotFound { id: id.to_owned() })?;
+        }
+    }
+
+    /// Waits until the container's first process is dead, and with it whatever it served. How it ended is
+    /// told by [`Runtime::wait`], later: the shim first saves the last output and writes its record.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`] if it was never started; [`Error::System`] if its first process cannot be watched.
+    pub async fn dying(&self, id: &str) -> Result<()> {
+        let Ok(started) = self.running(id) else { return self.wait(id).await.map(drop) };
+        let folders = self.inner.folders(id);
+        let first = blocking(move || watch::first_process(&folders, started.pid)).await?;
+        let Some(first) = first else { return Ok(()) };
+        let failed = "cannot watch the first process of a container";
+        let first = asyncfd::register(first).map_err(Error::system(failed))?;
+        tokio::select! {
+            dead = first.readable() => dead.map(drop).map_err(Error::system(failed)),
+            // A killed shim takes its container along.
+            ended = self.wait(id) => ended.map(drop),
         }
     }
 

@@ -26,6 +26,9 @@ pub enum Input {
     Assigned(Box<Update>),
     /// An action ended.
     Done(ActionId, Result<Outcome, Failure>),
+    /// The first process of the container that this [`Action::Watch`] waits for is dead: nothing answers there
+    /// any more. How it ended comes later, as the action's outcome.
+    Dying(ActionId),
     /// The time of the last [`Output::WakeAt`] has come. Waking too early or too often does no harm.
     Wake,
 }
@@ -123,7 +126,8 @@ pub enum Action {
     CreateContainer(Box<ContainerConfig>),
     /// Answers [`Outcome::Started`].
     Start(TaskId),
-    /// Waits for the end of the container's present run. Answers [`Outcome::Exited`].
+    /// Waits for the end of the container's present run: says [`Input::Dying`] when its first process is dead,
+    /// and answers [`Outcome::Exited`] when it is known how it ended.
     Watch(TaskId),
     /// Sends a signal to the container's first process.
     Signal(TaskId, i32),

@@ -26,6 +26,11 @@ impl AgentCore {
                 Update::Delta(delta) => self.delta(delta, now, outputs),
             },
             Input::Done(id, result) => self.done(id, result, now),
+            Input::Dying(id) => {
+                if let Some(Owner::Watch(task)) = self.owners.get(&id).cloned() {
+                    self.for_task(task, |machine| machine.dying(id));
+                }
+            }
             Input::Wake => {
                 self.woken = None;
                 for key in self.timers.due(now) {

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! Assigned ─┐                       ┌─► Do(action)      one lane per task (`task`), one per network or volume
-//! Done ─────┼─► settle what was ────┼─► Zone, View      names (`project`, `projection`)
+//! Done ─────┤                       │
+//! Dying ────┼─► settle what was ────┼─► Zone, View      names (`project`, `projection`)
 //! Found ────┤   touched             ├─► Report          what the manager does not know yet (`status`)
 //! Wake ─────┘                       └─► WakeAt          the earliest of all timers
 //! ```

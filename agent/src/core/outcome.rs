@@ -40,7 +40,7 @@ impl Machine {
             }
             (Step::Start, Outcome::Started(started)) => {
                 let at = Timestamp(started.started_at_ms);
-                self.container = Container::Running { pid: started.pid, started: at };
+                self.container = Container::Running { pid: started.pid, started: at, dying: false };
                 self.phase = self.phase.max(Phase::Started);
                 (self.armed, self.stop) = (false, None);
                 self.answered = self.record.generation;
@@ -95,6 +95,15 @@ impl Machine {
         self.container = Container::Absent;
         (self.armed, self.stop, self.monitor) = (false, None, None);
         self.stale = None;
+    }
+
+    /// The container's first process is dead; until it is known how it ended, only that it gets nothing new.
+    pub(crate) fn dying(&mut self, id: ActionId) {
+        if self.watch == Some(id)
+            && let Container::Running { dying, .. } = &mut self.container
+        {
+            *dying = true;
+        }
     }
 
     /// The container ended, or nobody can say what became of it.

@@ -45,7 +45,7 @@ impl Machine {
             return self.reported.container.clone();
         }
         let (pid, started_at) = match self.container {
-            Container::Running { pid, started } => (Some(pid), Some(started)),
+            Container::Running { pid, started, .. } => (Some(pid), Some(started)),
             // The last start stays known while the container is not running.
             _ => (None, self.reported.container.as_ref().and_then(|container| container.started_at)),
         };

@@ -70,7 +70,12 @@ pub(crate) struct Machine {
 pub(crate) enum Container {
     Absent,
     Created,
-    Running { pid: u32, started: Timestamp },
+    /// `dying`: its first process is dead, and it is not known yet how it ended.
+    Running {
+        pid: u32,
+        started: Timestamp,
+        dying: bool,
+    },
     Ended(Ended),
 }
 
@@ -204,7 +209,7 @@ impl Machine {
 
     /// What the projection of names and ports needs to know.
     pub(crate) fn local(&self) -> Local {
-        let alive = matches!(self.container, Container::Running { .. }) && self.stop.is_none();
+        let alive = self.lives() && self.stop.is_none();
         let wished = self.task.as_ref().is_some_and(|task| task.desired == Desired::Run);
         let content = self.monitor.as_ref().is_none_or(|monitor| *monitor.state() == Health::Healthy);
         Local { running: alive, ready: alive && wished && content }
@@ -254,7 +259,7 @@ impl Machine {
 
     /// The health check that is due; the caller numbers it.
     pub(crate) fn next_probe(&mut self, now: Timestamp) -> Option<Action> {
-        if !matches!(self.container, Container::Running { .. }) || self.stop.is_some() {
+        if !self.lives() || self.stop.is_some() {
             return None;
         }
         let monitor = self.monitor.as_mut()?;
@@ -263,6 +268,11 @@ impl Machine {
             self.wake_at(due);
         }
         exec.map(|exec| Action::Probe(self.id, Box::new(exec)))
+    }
+
+    /// Its container's first process is there.
+    fn lives(&self) -> bool {
+        matches!(self.container, Container::Running { dying: false, .. })
     }
 
     /// A container that runs and is not waited for.

@@ -1,9 +1,13 @@
-//! One container in memory: its state, and the task that waits for its shim to end.
+//! One container in memory: its state, the task that waits for its shim to end, and the handle that tells before
+//! the shim does.
 
+use std::fs;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::process::Child;
 use std::sync::Arc;
 
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::sync::watch;
 
 use super::{Inner, blocking};
@@ -11,7 +15,7 @@ use crate::asyncfd;
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result, chain};
 use crate::folders::{self, Folders};
-use crate::process::now_ms;
+use crate::process::{ProcessId, now_ms};
 use crate::status::{Exit, FoundState, Started};
 
 pub(super) struct Entry {
@@ -48,6 +52,31 @@ pub(super) fn watch(inner: Arc<Inner>, entry: Arc<Entry>, shim: OwnedFd, child: 
     Ok(())
 }
 
+/// A handle that becomes readable when the first process of a running container dies; `None` if it is dead.
+pub(super) fn first_process(folders: &Folders, pid: u32) -> Result<Option<OwnedFd>> {
+    // A shim removes its file only after its container's end.
+    let Some(shim) = folders::read_json::<ProcessId>(&folders.shim())? else { return Ok(None) };
+    let Some(raw) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
+    let look = || -> io::Result<Option<OwnedFd>> {
+        let handle = pidfd_open(raw, PidfdFlags::NONBLOCK)?;
+        // Looked at after opening: the shim is the only parent that the first process ever has. If the number
+        // now is another's, the first process has been collected, whoever that other is.
+        let status = fs::read(format!("/proc/{pid}/status"))?;
+        Ok((parent(&String::from_utf8_lossy(&status)) == Some(shim.pid)).then_some(handle))
+    };
+    match look() {
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        looked => looked.map_err(Error::system("cannot look at the first process of a container")),
+    }
+}
+
+/// The parent that proc_pid_status(5) names. The process's own name, above it, may contain anything but a line
+/// feed, which the kernel escapes.
+fn parent(status: &str) -> Option<u32> {
+    status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
+}
+
 /// What the shim wrote down; or, if it could not, an end made up after the container was killed.
 pub(super) fn outcome(inner: &Inner, id: &str) -> Result<Exit> {
     let folders = inner.folders(id);
@@ -79,4 +108,32 @@ pub(super) fn clean_up(folders: &Folders, cgroup: &Cgroup) -> Result<()> {
         folders::remove_file(&file)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_child_of_the_shim_is_its_containers_first_process() {
+        let here = tempfile::tempdir().unwrap();
+        let folders = Folders { durable: here.path().to_owned(), run: here.path().to_owned() };
+        let (me, parent) = (std::process::id(), std::os::unix::process::parent_id());
+        assert!(first_process(&folders, me).unwrap().is_none(), "its shim is done");
+        for (shim, pid, lives) in [(parent, me, true), (me, me, false), (parent, u32::MAX, false)] {
+            folders::write_json(&folders.shim(), &ProcessId { pid: shim, began: 0 }, false).unwrap();
+            let first = first_process(&folders, pid).unwrap();
+            assert_eq!(first.is_some(), lives, "shim {shim}, first process {pid}");
+        }
+        let mut child = std::process::Command::new("/proc/self/exe").arg("--list").spawn().unwrap();
+        folders::write_json(&folders.shim(), &ProcessId { pid: me, began: 0 }, false).unwrap();
+        child.wait().unwrap();
+        assert!(first_process(&folders, child.id()).unwrap().is_none(), "it was collected");
+    }
+
+    #[test]
+    fn a_name_does_not_hide_the_parent() {
+        assert_eq!(parent("Name:\tPPid:\\nPPid: 3\nUmask:\t0022\nPid:\t7\nPPid:\t42\n"), Some(42));
+        assert_eq!(parent(""), None);
+    }
 }

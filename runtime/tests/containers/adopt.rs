@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use runtime::{FoundState, LogQuery, Runtime};
+use runtime::{Error, FoundState, LogQuery, Runtime};
+use rustix::process::Signal;
 
 use crate::support::{Machine, config, exec, output, shims, start, wait_for_line};
 
@@ -99,6 +100,45 @@ async fn a_killed_shim_is_noticed_at_once_and_leaves_nothing_running() {
     machine.assert_clean();
 }
 
+/// The shim is held up after the death of its container's first process, as by a busy disk.
+async fn check_death(runtime: &Runtime, id: &str, first: u32, shim: u32) {
+    send(shim, Signal::STOP);
+    let early = tokio::time::timeout(Duration::from_millis(50), runtime.dying(id)).await;
+    assert!(early.is_err(), "the first process lives: {early:?}");
+    let (word, ()) = tokio::join!(runtime.dying(id), async { send(first, Signal::KILL) });
+    word.unwrap();
+    // Whoever asks after the death is told as well; how it ended is not known yet.
+    runtime.dying(id).await.unwrap();
+    let found = runtime.list().await.unwrap().into_iter().find(|found| found.config.id == id).unwrap();
+    assert!(matches!(found.state, FoundState::Running(_)), "{:?}", found.state);
+    send(shim, Signal::CONT);
+    assert_eq!(runtime.wait(id).await.unwrap().signal, Some(9));
+    runtime.dying(id).await.unwrap();
+}
+
+#[test]
+fn a_death_is_told_before_the_shim_has_written_it_down_by_any_engine() {
+    let Some(machine) = Machine::new() else { return };
+    let shim = || shims(machine.path())[0];
+    let first = machine.config.clone();
+    let adopted = engine(async {
+        let runtime = Runtime::open(first).await.unwrap();
+        runtime.create(config(&runtime, "started", &["stubborn"]).await).await.unwrap();
+        assert!(matches!(runtime.dying("started").await, Err(Error::NotRunning { .. })));
+        let pid = runtime.start("started").await.unwrap().pid;
+        check_death(&runtime, "started", pid, shim()).await;
+        runtime.remove("started").await.unwrap();
+        start(&runtime, config(&runtime, "adopted", &["stubborn"]).await).await
+    });
+    let second = machine.config.clone();
+    engine(async {
+        let runtime = Runtime::open(second).await.unwrap();
+        check_death(&runtime, "adopted", adopted, shim()).await;
+        runtime.remove("adopted").await.unwrap();
+    });
+    machine.assert_clean();
+}
+
 #[tokio::test]
 async fn a_shim_killed_while_no_engine_was_there_is_found() {
     let Some(machine) = Machine::new() else { return };
@@ -168,6 +208,10 @@ fn a_log_read_by_two_engines_has_no_gap_and_no_duplicate() {
 }
 
 fn kill(pid: u32) {
+    send(pid, Signal::KILL);
+}
+
+fn send(pid: u32, signal: Signal) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
 }

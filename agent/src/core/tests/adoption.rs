@@ -10,7 +10,7 @@ use super::bench::{Bench, network_name, plain};
 use crate::core::{Action, Input, Inventory, ORIGIN_LABEL, Record, Update};
 
 /// The container of task 1 as the agent itself made it, in the given state.
-fn found(compose: Value, state: FoundState) -> (Bench, Inventory) {
+pub(super) fn found(compose: Value, state: FoundState) -> (Bench, Inventory) {
     let mut first = Bench::new();
     first.task("web", 1, compose.clone());
     first.complete();
@@ -27,7 +27,7 @@ fn found(compose: Value, state: FoundState) -> (Bench, Inventory) {
     (bench, inventory)
 }
 
-fn running() -> FoundState {
+pub(super) fn running() -> FoundState {
     FoundState::Running(Started { pid: 77, started_at_ms: 900_000 })
 }
 

@@ -220,6 +220,16 @@ impl Bench {
         self.finish(&format!("watch {number}"), Ok(Outcome::Exited(exit)));
     }
 
+    /// The first process of a task's container dies; how it ended is not known yet.
+    pub(super) fn die(&mut self, number: u64) {
+        self.give(Input::Dying(self.watch_of(number)));
+    }
+
+    /// The action that waits for the end of a task's container.
+    pub(super) fn watch_of(&self, number: u64) -> ActionId {
+        self.next_open(&format!("watch {number}"), false).expect("it is waited for")
+    }
+
     pub(super) fn probe(&mut self, number: u64, code: i32) {
         let result = ProbeResult { code, timed_out: false, output: "said".into() };
         self.finish(&format!("probe {number}"), Ok(Outcome::Probed(result)));

@@ -2,6 +2,7 @@
 
 mod adoption;
 mod bench;
+mod dying;
 mod health;
 mod life;
 mod names;
