@@ -15,19 +15,19 @@ pub use router::Router;
 pub const PROTOCOL: u32 = 1;
 
 /// What people's programs ask of a manager (`proto/control.proto`).
-#[allow(unreachable_pub, clippy::all, reason = "generated")]
+#[allow(unreachable_pub, clippy::all, clippy::too_many_lines, reason = "generated")]
 pub mod control {
     tonic::include_proto!("orc.control.v1");
 }
 
 /// Between a manager and the agents (`proto/dispatch.proto`).
-#[allow(unreachable_pub, clippy::all, reason = "generated")]
+#[allow(unreachable_pub, clippy::all, clippy::too_many_lines, reason = "generated")]
 pub mod dispatch {
     tonic::include_proto!("orc.dispatch.v1");
 }
 
 /// What one node offers about its own containers and images (`proto/node.proto`).
-#[allow(unreachable_pub, clippy::all, reason = "generated")]
+#[allow(unreachable_pub, clippy::all, clippy::too_many_lines, reason = "generated")]
 pub mod node {
     tonic::include_proto!("orc.node.v1");
 }
