@@ -27,7 +27,7 @@ pub struct Task {
     pub endpoints: Vec<Endpoint>,
     /// What the manager wants of it.
     pub desired: Desired,
-    /// Whether it may be started yet.
+    /// Whether it may be started yet. Closes again only when a stopped or ended task is to start anew.
     pub gate: Gate,
     /// Which start of the container is wished for. The agent starts the container once for each
     /// generation it has not started yet: `orc restart` and an `orc up` on a finished container raise it.

@@ -86,7 +86,7 @@ fn a_failed_dependency_makes_the_wait_hopeless_until_it_runs_again() {
     bench.up(wish(hello())).unwrap();
     assert_eq!(bench.task("seed", 1).generation, 2, "an explicit up starts a finished job again");
     assert!(bench.waits().starts_with("web.1: waits for `seed` to complete\n"), "{}", bench.waits());
-    check(&bench.settle(), "open web.1\nopen web.2\nopen web.3");
+    check(&bench.settle(), "open seed.1\nopen web.1\nopen web.2\nopen web.3");
 }
 
 fn running(bench: &mut Bench, service: &str, health: Health) {
@@ -118,9 +118,9 @@ fn a_second_up_changes_nothing_but_runs_finished_jobs_again() {
         cluster::Event::Task(bench.task("seed", 1).id, key("seed")),
     ];
     assert_eq!(events, expect);
-    check(&bench.settle(), "");
+    check(&bench.settle(), "open seed.1");
     for task in bench.state.tasks.values() {
-        assert_eq!(task.gate, Gate::Open, "a gate once open stays open");
+        assert_eq!(task.gate, Gate::Open, "the gate of what runs stays open");
         assert_eq!(task.status.container.as_ref().map(|c| c.generation), Some(task.generation));
     }
     assert_eq!(before.tasks.keys().collect::<Vec<_>>(), bench.state.tasks.keys().collect::<Vec<_>>());
@@ -143,6 +143,7 @@ fn a_changed_service_is_replaced_slot_by_slot_and_keeps_its_address() {
     check(
         &bench.settle(),
         "
+        open seed.1
         remove web.1
         remove web.2
         remove web.3
@@ -225,7 +226,21 @@ fn stop_keeps_containers_and_start_takes_it_back() {
     check(&bench.settle(), "stop web.1\nstop web.2\nstop web.3\nstop seed.1\nstop store.1");
     assert!(bench.state.tasks.values().all(|task| matches!(task.desired, Desired::Stop(_))));
     bench.apply(ChangeKind::SetRun { services, action: RunAction::Start }).unwrap();
-    check(&bench.settle(), "run seed.1\nrun store.1\nrun web.1\nrun web.2\nrun web.3");
+    check(
+        &bench.settle(),
+        "
+        run seed.1
+        run store.1
+        run web.1
+        run web.2
+        run web.3
+        open store.1
+        open seed.1
+        open web.1
+        open web.2
+        open web.3
+        ",
+    );
     assert!(bench.task("web", 1).is_running());
     assert_eq!(bench.task("web", 1).generation, 2);
 }

@@ -166,3 +166,32 @@ services:
     assert_eq!(pids(&machine).into_keys().collect::<Vec<_>>(), ["work-top-1"]);
     machine.leaves_nothing();
 }
+
+#[test]
+fn a_stopped_stack_must_start_again_in_the_order_of_its_dependencies() {
+    let machine = Machine::new("again-in-order");
+    machine.compose(
+        "
+services:
+  base:
+    image: orc/demo
+    command: [demo, store]
+    healthcheck: {test: [CMD, demo, get, 'http://127.0.0.1/healthz'], interval: 1s, start_period: 20s, start_interval: 100ms}
+  after:
+    image: orc/demo
+    command: [demo, get, 'http://base/healthz']
+    depends_on: {base: {condition: service_healthy}}
+",
+    );
+    machine.orc(&["up", "-d"]).ok();
+    for again in [&["up", "-d"][..], &["start"]] {
+        machine.orc(&["stop", "-t", "1"]).ok();
+        machine.orc(again).ok();
+        let ended = eventually_some("the client has run again", || {
+            let after = machine.ps().into_iter().find(|container| container["Service"] == "after")?;
+            (after["State"] == "exited").then_some(after)
+        });
+        assert_eq!(ended["ExitCode"], 0, "the client found the store at its first try: {ended}");
+    }
+    machine.leaves_nothing();
+}

@@ -281,13 +281,15 @@ fn keep_choices(service: &mut Service, spec: &ServiceSpec) {
     service.vips.retain(|network, _| balanced && spec.networks.contains_key(network));
 }
 
-/// `orc up` on a container that is stopped, ended or could not be made: it is started (tried) again.
+/// `orc up` on a container that is stopped, ended or could not be made: it is started (tried) again, once what it
+/// depends on has come as far as the file says, as at its first start.
 fn start_again(task: &mut Task) -> bool {
     let stopped = matches!(task.desired, crate::Desired::Stop(_));
     let given_up = task.status.problem.as_ref().is_some_and(|problem| problem.retry_at.is_none());
     let again = stopped || given_up || task.finished().is_some();
     if again {
         task.generation += 1;
+        task.gate = crate::Gate::Held;
     }
     again
 }

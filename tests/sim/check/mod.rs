@@ -68,7 +68,9 @@ impl Checks {
             self.known.entry(*id).or_insert_with(known);
             let new = (task.status.phase, task.gate == Gate::Open, task.generation);
             let old = self.furthest.insert(*id, new).unwrap_or((Phase::Assigned, false, 0));
-            if new.0 < old.0 || (old.1 && !new.1) || new.2 < old.2 {
+            // Only a new generation may find the gate closed: what is started again waits again.
+            let shut = old.1 && !new.1 && new.2 == old.2;
+            if new.0 < old.0 || shut || new.2 < old.2 {
                 return Err(format!("task {id} went back from {old:?} to {new:?}"));
             }
         }
