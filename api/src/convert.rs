@@ -47,6 +47,7 @@ pub fn run_action_to(action: RunAction) -> (Action, Option<control::StopHow>) {
         RunAction::Start => (Action::Start, None),
         RunAction::Stop(how) => (Action::Stop, Some(how.into())),
         RunAction::Restart(how) => (Action::Restart, Some(how.into())),
+        RunAction::RestartAlone(how) => (Action::RestartAlone, Some(how.into())),
         RunAction::Remove(how) => (Action::Remove, Some(how.into())),
     }
 }
@@ -59,6 +60,7 @@ pub fn run_action_from(action: Action, how: Option<control::StopHow>) -> RunActi
         Action::Start => RunAction::Start,
         Action::Stop => RunAction::Stop(how),
         Action::Restart => RunAction::Restart(how),
+        Action::RestartAlone => RunAction::RestartAlone(how),
         Action::Remove => RunAction::Remove(how),
     }
 }

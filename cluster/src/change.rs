@@ -1,7 +1,7 @@
 //! Everything that can happen to the state. Changes are what the log holds: each is a decision already
 //! taken, carries the version of what it was decided on, and is refused when that has moved on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -143,8 +143,9 @@ pub struct PutStack {
     pub partial: bool,
     /// `--scale`.
     pub scale: BTreeMap<String, u32>,
-    /// `--force-recreate`.
-    pub force_recreate: bool,
+    /// Services whose containers are made anew although nothing changed (`--force-recreate`,
+    /// `--always-recreate-deps`).
+    pub force_recreate: BTreeSet<String>,
     /// `--no-recreate`: services that exist stay as they are.
     pub no_recreate: bool,
     /// `--remove-orphans`.
@@ -153,6 +154,9 @@ pub struct PutStack {
     pub no_start: bool,
     /// How replaced tasks are stopped.
     pub how: StopHow,
+    /// The Compose files that it comes from, as absolute paths on the user's machine: for people only.
+    #[serde(default)]
+    pub config_files: Vec<String>,
 }
 
 impl PutStack {
@@ -165,11 +169,12 @@ impl PutStack {
             services: Vec::new(),
             partial: false,
             scale: BTreeMap::new(),
-            force_recreate: false,
+            force_recreate: BTreeSet::new(),
             no_recreate: false,
             remove_orphans: false,
             no_start: false,
             how: StopHow::default(),
+            config_files: Vec::new(),
         }
     }
 }
@@ -184,6 +189,8 @@ pub enum RunAction {
     Stop(StopHow),
     /// `orc restart`: stop and start again, in place.
     Restart(StopHow),
+    /// `orc restart --no-deps`: likewise, and what depends on it with `restart: true` stays as it is.
+    RestartAlone(StopHow),
     /// `orc rm`: what is stopped goes; a one-off goes altogether.
     Remove(StopHow),
 }

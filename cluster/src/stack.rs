@@ -101,6 +101,9 @@ pub struct Stack {
     pub version: Version,
     /// When it was first wished for.
     pub created_at: Timestamp,
+    /// The Compose files of the last `orc up`.
+    #[serde(default)]
+    pub config_files: Vec<String>,
 }
 
 /// A service in the state.

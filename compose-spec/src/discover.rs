@@ -122,7 +122,7 @@ impl Loader<'_> {
             Some((name, "COMPOSE_PROJECT_NAME"))
         };
         if let Some((name, what)) = given.or_else(from_environment) {
-            if normal_name(name) == name {
+            if is_project_name(name) {
                 return Some(name.to_owned());
             }
             let message = format!("{what} cannot be `{name}`");
@@ -164,8 +164,15 @@ impl Loader<'_> {
     }
 }
 
-const NAME_HINT: &str =
+/// What [`is_project_name`] asks for, in words.
+pub const NAME_HINT: &str =
     "it may have lower-case letters, digits, `-` and `_`, and begins with a letter or digit";
+
+/// Whether a project may be called so: docker compose's rule for `-p` and `COMPOSE_PROJECT_NAME`.
+#[must_use]
+pub fn is_project_name(name: &str) -> bool {
+    !name.is_empty() && normal_name(name) == name
+}
 
 /// Lower case, without what a project name may not contain.
 pub(crate) fn normal_name(name: &str) -> String {
@@ -179,12 +186,14 @@ pub(crate) fn normal_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::normal_name;
+    use super::{is_project_name, normal_name};
 
     #[test]
     fn names_lose_what_they_may_not_contain() {
         for (name, normal) in [("My Dir.v2", "mydirv2"), ("_-a", "a"), ("a_b-c", "a_b-c"), ("!!", "")] {
             assert_eq!(normal_name(name), normal, "{name}");
+            assert_eq!(is_project_name(name), name == normal && !name.is_empty(), "{name}");
         }
+        assert!(!is_project_name(""));
     }
 }

@@ -120,6 +120,7 @@ mod yaml_indent;
 mod yaml_scalar;
 
 pub use diagnostic::{Code, Diagnostic, Severity};
+pub use discover::{NAME_HINT, is_project_name};
 pub use files::{Files, MemoryFiles};
 pub use graph::{Cycle, DependencyGraph};
 pub use json_schema::json_schema;
@@ -128,4 +129,5 @@ pub use project::*;
 pub use render::render;
 pub use request::{LoadRequest, Loaded, Variable};
 pub use source::{FileId, Sources, Span};
+pub use suggest::defined;
 pub use support::{Support, check_support, support, support_markdown};

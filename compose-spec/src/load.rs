@@ -81,16 +81,16 @@ fn run(loader: &mut Loader<'_>, loaded: &mut Loaded) -> Option<()> {
             None => unreadable = true,
         }
     }
+    if unreadable {
+        // What the others lack, a name above all, may well be in the one that cannot be read.
+        return None;
+    }
     let name = loader.project_name(&documents, &found)?;
     let mut environment = found.environment;
     environment.set("COMPOSE_PROJECT_NAME", name.clone(), None);
     loaded.environment = environment.to_map();
     scope.environment = Rc::new(environment);
     loader.origins.set_environment(&scope.environment);
-    if unreadable {
-        // What the others lack may well be in the one that cannot be read.
-        return None;
-    }
     if documents.is_empty() {
         loader.fail(Code::Request, "the Compose file is empty");
         return None;

@@ -59,7 +59,11 @@ impl<'a> Loader<'a> {
             }
             Err(reason) => {
                 let message = format!("cannot read the {what} {}: {reason}", self.shown(path));
-                self.report.error(Code::File, at, message);
+                let mut finding = Diagnostic::error(Code::File, at, message);
+                if self.files.is_dir(path) {
+                    finding = finding.hint("name the file in it");
+                }
+                self.report.add(finding);
                 None
             }
         }
@@ -90,7 +94,11 @@ impl<'a> Loader<'a> {
         if path.as_os_str() == "-" {
             return "<stdin>".to_owned();
         }
-        path.strip_prefix(&self.request.working_dir).unwrap_or(path).display().to_string()
+        match path.strip_prefix(&self.request.working_dir) {
+            Ok(below) if below.as_os_str().is_empty() => ".".to_owned(),
+            Ok(below) => below.display().to_string(),
+            Err(_) => path.display().to_string(),
+        }
     }
 
     /// Reads and parses a Compose file into its documents.

@@ -51,11 +51,8 @@ pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// Advice for an unknown name: what is defined, and which one is near.
-pub(crate) fn defined<'a>(
-    kind: &str,
-    name: &str,
-    known: impl IntoIterator<Item = &'a str> + Clone,
-) -> String {
+#[must_use]
+pub fn defined<'a>(kind: &str, name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
     if known.clone().into_iter().next().is_none() {
         return format!("no {kind} are defined");
     }

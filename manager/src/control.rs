@@ -124,10 +124,9 @@ impl Control for ControlService {
     async fn apply_stack(&self, request: Request<ApplyStackRequest>) -> Answer<ApplyStackReply> {
         let request = request.into_inner();
         let put: PutStack = from_json(&request.put_stack_json, "the stack")?;
-        self.check_files(&put)?;
-        let kind = ChangeKind::PutStack(Box::new(put));
         if request.dry_run {
-            let kind = Box::new(kind);
+            // Contents are stored when something is really to be done.
+            let kind = Box::new(ChangeKind::PutStack(Box::new(put)));
             let plan = self.ask(|answer| Event::Plan { kind, answer }).await?;
             let plan = plan.map_err(|refused| refusal::to_status(&refused))?;
             return Ok(Response::new(ApplyStackReply {
@@ -137,7 +136,8 @@ impl Control for ControlService {
                 changed: !plan.steps.is_empty(),
             }));
         }
-        let Applied { version, changed } = self.wish(kind).await?;
+        self.check_files(&put)?;
+        let Applied { version, changed } = self.wish(ChangeKind::PutStack(Box::new(put))).await?;
         Ok(Response::new(ApplyStackReply { version: version.0, changed, ..ApplyStackReply::default() }))
     }
 

@@ -75,12 +75,9 @@ impl Watcher {
             (Some(mine), Some(about)) => mine == about,
             _ => true,
         };
-        let mut mine =
-            messages.iter().filter(|(about, _)| concerns(about)).map(|(_, event)| event).peekable();
-        if mine.peek().is_none() {
-            return self.tell(synced);
-        }
-        mine.all(|event| self.tell(event))
+        let mut mine = messages.iter().filter(|(about, _)| concerns(about)).map(|(_, event)| event);
+        // Only after the last part of a version the watcher's picture is whole again.
+        mine.all(|event| self.tell(event)) && self.tell(synced)
     }
 
     fn tell(&self, event: &WatchEvent) -> bool {
@@ -166,7 +163,7 @@ mod tests {
         let project = serde_json::json!({"name": stack, "services": {"web": {"image": "a"}}});
         let project = serde_json::from_value(project).unwrap();
         let spec = StackSpec::from_project(&project, &FileDigests::default()).unwrap();
-        let put = PutStack { force_recreate: true, ..PutStack::new(spec) };
+        let put = PutStack { force_recreate: ["web".to_owned()].into(), ..PutStack::new(spec) };
         let kind = ChangeKind::PutStack(Box::new(put));
         let events = state.apply(Change { at: Timestamp(1), kind }).unwrap();
         News { events: events.into_iter().collect(), ..News::default() }
@@ -200,8 +197,10 @@ mod tests {
         }
         let key = ServiceKey::new(&StackName("mine".into()), "web");
         hub.publish(&News { waits: [key].into(), ..News::default() }, &state, &waits);
-        assert_eq!(told(&mut mine), ["stack mine", "synced", "synced", "stack mine", "service web"]);
-        assert_eq!(told(&mut all), ["stack mine", "synced", "stack other", "stack mine", "service web"]);
+        let start = ["stack mine", "synced"];
+        let mine_only = ["synced", "stack mine", "synced", "service web", "synced"];
+        assert_eq!(told(&mut mine), [&start[..], &mine_only[..]].concat());
+        assert_eq!(told(&mut all), [&start[..], &["stack other"][..], &mine_only[..]].concat());
     }
 
     #[test]

@@ -1,19 +1,20 @@
-//! `orc up` without `-d`: the output of all containers until they end or somebody presses Ctrl-C.
+//! `orc up` without `-d`: the output of containers until they end or somebody presses Ctrl-C.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cluster::view::{StackView, TaskView};
-use cluster::{RunAction, StopHow};
+use cluster::{ContainerState, Exit, RunAction, StopHow, TaskId};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::client::Client;
 use crate::failure::{Doing, Failure, Outcome};
-use crate::follow::{self, Aim};
+use crate::follow::Aim;
 use crate::logs::{Lines, Query};
 use crate::output::Output;
 use crate::output::log::{LogPrinter, LogStyle};
 use crate::output::progress::Plain;
-use crate::settle::Goal;
+use crate::settle::{Goal, Verdict};
 use crate::watch::StackWatch;
 
 /// The exit code of a program that was ended by Ctrl-C.
@@ -21,15 +22,26 @@ const INTERRUPTED: u8 = 130;
 
 /// How the output is shown, and when it ends.
 pub(crate) struct How {
-    pub(crate) prefix: bool,
-    pub(crate) color: bool,
-    pub(crate) timestamps: bool,
+    pub(crate) style: LogStyle,
     /// Lines before this were written before the wish.
     pub(crate) since_ms: u64,
-    /// The first container that ends ends all.
-    pub(crate) abort_on_exit: bool,
+    /// Whose output is shown, and whose ends count.
+    pub(crate) attached: BTreeSet<String>,
+    /// What is stopped when the output ends before its time.
+    pub(crate) stopped: Vec<String>,
+    pub(crate) abort: Abort,
     /// Whose exit code counts.
     pub(crate) exit_code_from: Option<String>,
+    /// How containers are stopped then.
+    pub(crate) stop: StopHow,
+}
+
+/// Which end of a container ends all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Abort {
+    Never,
+    OnExit,
+    OnFailure,
 }
 
 /// Milliseconds since the epoch.
@@ -40,132 +52,239 @@ pub(crate) fn now_ms() -> u64 {
         .map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(0))
 }
 
-/// Why the output ends.
-enum End {
-    /// Nothing runs any more.
-    AllEnded,
-    /// A container ended that was to end all.
-    Aborted,
-    /// Somebody wants it to end.
-    Interrupted,
-}
-
 /// Shows the output until it ends, and stops what was started when it ends otherwise than by itself.
 pub(crate) async fn attach(
-    client: &mut Client,
+    client: &Client,
     watch: &mut StackWatch,
     aim: &Aim,
-    how: &How,
+    how: How,
     output: &Output,
 ) -> Outcome {
-    let mut interrupt = signal(SignalKind::interrupt()).doing(|| "cannot listen for Ctrl-C".to_owned())?;
-    let mut terminate = signal(SignalKind::terminate()).doing(|| "cannot listen for SIGTERM".to_owned())?;
-    let end = tokio::select! {
-        end = show(client, watch, aim, how) => end?,
-        _ = interrupt.recv() => End::Interrupted,
-        _ = terminate.recv() => End::Interrupted,
-    };
-    match end {
-        End::AllEnded => {}
-        End::Aborted => stop(client, watch, aim, output, &mut interrupt).await?,
-        End::Interrupted => {
-            output.note("stopping; press Ctrl-C again to kill");
-            stop(client, watch, aim, output, &mut interrupt).await?;
-            return Err(Failure::Exit(INTERRUPTED));
-        }
-    }
-    match exit_code(watch.view(), aim, how) {
-        0 => Ok(()),
-        code => Err(Failure::Exit(code)),
-    }
-}
-
-async fn show(client: &Client, watch: &mut StackWatch, aim: &Aim, how: &How) -> Outcome<End> {
     let query = Query { follow: true, since_ms: Some(how.since_ms), ..Query::default() };
-    let mut lines = Lines::new(client.clone(), query);
-    let style = LogStyle { prefix: how.prefix, timestamps: how.timestamps, color: how.color };
-    // Lines of output and lines that redraw themselves cannot share a terminal.
-    let mut renderer = Plain::new(how.color);
-    let mut settled = false;
-    let mut printer = LogPrinter::new(style, aim.names.iter().map(|name| format!("{name}-1")));
+    let mut shown = Shown {
+        client: client.clone(),
+        watch,
+        lines: Lines::new(client.clone(), query),
+        printer: LogPrinter::new(how.style, how.attached.iter().map(|name| format!("{name}-1"))),
+        // Lines of output and lines that redraw themselves cannot share a terminal.
+        renderer: Plain::new(how.style.color),
+        told: BTreeMap::new(),
+        settled: false,
+        stopping: None,
+        aim,
+        how: &how,
+        output,
+    };
+    let mut keys = Interrupts::listen()?;
     loop {
-        if let Some(view) = watch.view() {
-            lines.add(view, |service| aim.names.contains(service));
-        }
-        if !settled {
-            aim.show(watch.view(), &mut renderer);
-            settled = aim.verdict(watch.view()).is_some();
-        }
-        let ended = settled && tasks(watch.view(), aim).all(|task| !task.task.is_running() && over(task));
-        let aborted =
-            how.abort_on_exit && tasks(watch.view(), aim).any(|task| task.task.finished().is_some());
-        if ended || aborted {
-            lines.rest(&mut printer).await?;
-            return Ok(if ended { End::AllEnded } else { End::Aborted });
+        shown.look().await?;
+        if let Some(result) = shown.step().await? {
+            return result;
         }
         tokio::select! {
-            line = lines.next(), if lines.is_open() => {
+            line = shown.lines.next(), if shown.lines.is_open() => {
                 if let Some(line) = line? {
-                    lines.print(&line, &mut printer);
+                    shown.lines.print(&line, &mut shown.printer);
                 }
             }
-            changed = watch.changed() => changed?,
+            changed = shown.watch.changed() => changed?,
+            () = keys.next() => shown.interrupted().await?,
         }
     }
 }
 
-/// Whether a task that does not run stays so.
-fn over(view: &TaskView) -> bool {
-    view.task.finished().is_some() || view.waits.as_ref().is_some_and(|wait| wait.hopeless)
+/// Who asks for the end: Ctrl-C, or somebody who ends programs.
+struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
 }
 
-fn tasks<'a>(view: Option<&'a StackView>, aim: &'a Aim) -> impl Iterator<Item = &'a TaskView> {
+impl Interrupts {
+    fn listen() -> Outcome<Self> {
+        let listen = |kind| signal(kind).doing(|| "cannot listen for signals".to_owned());
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Why everything is being stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopping {
+    /// A container ended that was to end all.
+    Aborted,
+    /// Somebody asked for it, so many times.
+    Interrupted(u32),
+}
+
+struct Shown<'a> {
+    client: Client,
+    watch: &'a mut StackWatch,
+    lines: Lines,
+    printer: LogPrinter,
+    renderer: Plain,
+    /// Which ends of a task's container were told: its generation and restart.
+    told: BTreeMap<TaskId, (u64, u32)>,
+    /// It was said once how far all has come.
+    settled: bool,
+    stopping: Option<Stopping>,
+    aim: &'a Aim,
+    how: &'a How,
+    output: &'a Output,
+}
+
+impl Shown<'_> {
+    /// Takes in what is new of the stack: containers to be shown, ends to be told, progress.
+    async fn look(&mut self) -> Outcome {
+        if let Some(view) = self.watch.view() {
+            self.lines.add(view, |service| self.how.attached.contains(service));
+        }
+        let ends: Vec<End> = tasks(self.watch.view(), &self.how.attached).filter_map(End::of).collect();
+        for end in ends {
+            if self.told.insert(end.task, end.number) != Some(end.number) {
+                self.lines.rest_of(&[end.task], &mut self.printer).await?;
+                let name = self.lines.name(end.task);
+                self.printer.note(name, &end.text(name));
+            }
+        }
+        match self.stopping {
+            Some(_) => self.stop_aim().show(self.watch.view(), &mut self.renderer),
+            None if !self.settled => self.aim.show(self.watch.view(), &mut self.renderer),
+            None => {}
+        }
+        self.settled = self.settled || !matches!(self.aim.verdict(self.watch.view()), Verdict::Open { .. });
+        Ok(())
+    }
+
+    /// Whether it is over, and how.
+    async fn step(&mut self) -> Outcome<Option<Outcome>> {
+        if let Some(why) = self.stopping {
+            if matches!(self.stop_aim().verdict(self.watch.view()), Verdict::Open { .. }) {
+                return Ok(None);
+            }
+            return Ok(Some(match why {
+                Stopping::Interrupted(_) => Err(Failure::Exit(INTERRUPTED)),
+                Stopping::Aborted => self.result(),
+            }));
+        }
+        if self.is_aborted() {
+            self.output.note("a container has ended: stopping all");
+            self.stopping = Some(Stopping::Aborted);
+            self.stop(self.how.stop.clone()).await?;
+            return Ok(None);
+        }
+        if self.is_over() {
+            let reached = self.aim.verdict(self.watch.view()) == Verdict::Reached;
+            let missing = self.aim.missing(self.watch.view());
+            let started =
+                !tasks(self.watch.view(), &self.how.attached).any(|task| task.task.finished().is_none());
+            let failure = || Failure::new("not everything could be started").causes(missing);
+            return Ok(Some(if reached || started { Ok(()) } else { Err(failure()) }));
+        }
+        Ok(None)
+    }
+
+    /// Nothing runs any more, nor will.
+    fn is_over(&self) -> bool {
+        let waits = |view: &TaskView| {
+            view.task.container().is_some_and(|c| matches!(c.state, ContainerState::Restarting { .. }))
+        };
+        let mut tasks = tasks(self.watch.view(), &self.how.attached);
+        self.settled && tasks.all(|view| !view.task.is_running() && !waits(view))
+    }
+
+    fn is_aborted(&self) -> bool {
+        let mut exits = exits(self.watch.view(), &self.how.attached);
+        match self.how.abort {
+            Abort::Never => false,
+            Abort::OnExit => exits.next().is_some(),
+            Abort::OnFailure => exits.any(|exit| exit.code != 0),
+        }
+    }
+
+    /// First gently, then at once, then not at all.
+    async fn interrupted(&mut self) -> Outcome {
+        match self.stopping {
+            Some(Stopping::Interrupted(times)) if times >= 2 => return Err(Failure::Exit(INTERRUPTED)),
+            None => {
+                self.output.note("stopping; press Ctrl-C again to kill");
+                self.stopping = Some(Stopping::Interrupted(1));
+                self.stop(self.how.stop.clone()).await
+            }
+            Some(_) => {
+                self.output.note("killing; press Ctrl-C again to leave");
+                self.stopping = Some(Stopping::Interrupted(2));
+                self.stop(StopHow { signal: Some("SIGKILL".to_owned()), grace_ms: Some(0) }).await
+            }
+        }
+    }
+
+    async fn stop(&mut self, how: StopHow) -> Outcome {
+        let Some(stack) = self.watch.view().map(|view| view.name.0.clone()) else { return Ok(()) };
+        let version = self.client.set_run(&stack, &self.how.stopped, &RunAction::Stop(how)).await?;
+        self.watch.reach(version).await
+    }
+
+    fn stop_aim(&self) -> Aim {
+        Aim::new(self.how.stopped.iter().cloned(), Goal::Stopped)
+    }
+
+    /// The exit code that counts, after an abort.
+    fn result(&self) -> Outcome {
+        let view = self.watch.view();
+        let code = match &self.how.exit_code_from {
+            Some(name) => exits(view, &BTreeSet::from([name.clone()])).map(|exit| exit.code).next(),
+            None => {
+                let counts = |exit: &&Exit| self.how.abort == Abort::OnExit || exit.code != 0;
+                let first = exits(view, &self.how.attached).filter(counts).min_by_key(|exit| exit.at);
+                first.map(|exit| exit.code)
+            }
+        };
+        crate::session::carry(code.unwrap_or(0))
+    }
+}
+
+/// The end of a container's run.
+struct End {
+    task: TaskId,
+    /// Which: the generation, and how often it was restarted before.
+    number: (u64, u32),
+    code: i32,
+    again: bool,
+}
+
+impl End {
+    fn of(view: &TaskView) -> Option<Self> {
+        let container = view.task.container()?;
+        let again = match container.state {
+            ContainerState::Restarting { .. } => true,
+            ContainerState::Exited => false,
+            _ => return None,
+        };
+        // An end before this wish's own start is old news.
+        let exit = container.exit.as_ref().filter(|_| container.generation >= view.task.generation)?;
+        let number = (container.generation, container.restarts);
+        Some(Self { task: view.task.id, number, code: exit.code, again })
+    }
+
+    /// As docker compose says it.
+    fn text(&self, name: &str) -> String {
+        let again = if self.again { " (restarting)" } else { "" };
+        format!("{name} exited with code {}{again}", self.code)
+    }
+}
+
+fn tasks<'a>(view: Option<&'a StackView>, names: &'a BTreeSet<String>) -> impl Iterator<Item = &'a TaskView> {
     let services = view.into_iter().flat_map(|view| &view.services);
-    let ours = services.filter(|(name, _)| aim.names.contains(*name));
+    let ours = services.filter(|(name, _)| names.contains(*name));
     ours.flat_map(|(_, service)| service.tasks.values()).filter(|task| task.current)
 }
 
-/// Stops gently; a second Ctrl-C kills.
-async fn stop(
-    client: &mut Client,
-    watch: &mut StackWatch,
-    aim: &Aim,
-    output: &Output,
-    interrupt: &mut Signal,
-) -> Outcome {
-    let Some(stack) = watch.view().map(|view| view.name.0.clone()) else { return Ok(()) };
-    let names: Vec<String> = aim.names.iter().cloned().collect();
-    let mut renderer = output.progress();
-    let aim = Aim::new(names.clone(), Goal::Stopped);
-    let version = client.set_run(&stack, &names, &RunAction::Stop(StopHow::default())).await?;
-    watch.reach(version).await?;
-    let mut killed = false;
-    let result = loop {
-        aim.show(watch.view(), renderer.as_mut());
-        if watch.view().is_none() || aim.verdict(watch.view()).is_some() {
-            break Ok(());
-        }
-        tokio::select! {
-            changed = follow::changed(watch, renderer.as_mut()) => changed?,
-            _ = interrupt.recv(), if !killed => {
-                killed = true;
-                let how = StopHow { signal: Some("SIGKILL".to_owned()), grace_ms: Some(0) };
-                client.set_run(&stack, &names, &RunAction::Stop(how)).await?;
-            }
-        }
-    };
-    renderer.finish();
-    result
-}
-
-fn exit_code(view: Option<&StackView>, aim: &Aim, how: &How) -> u8 {
-    let mut exits = tasks(view, aim)
-        .filter(|task| how.exit_code_from.as_ref().is_none_or(|name| task.task.service.service == *name))
-        .filter_map(|task| task.task.container().and_then(|container| container.exit.as_ref()))
-        .collect::<Vec<_>>();
-    if !how.abort_on_exit {
-        return 0;
-    }
-    exits.sort_by_key(|exit| exit.at);
-    exits.first().map_or(0, |exit| u8::try_from(exit.code).unwrap_or(1))
+fn exits<'a>(view: Option<&'a StackView>, names: &'a BTreeSet<String>) -> impl Iterator<Item = &'a Exit> {
+    tasks(view, names).filter_map(|task| task.task.finished())
 }

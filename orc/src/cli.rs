@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
-    config, down, engine, exec, graph, image, images, logs, ls, port, ps, run, scale, state, up, version,
+    completion, config, down, engine, exec, graph, image, images, logs, ls, port, ps, run, scale, state, up,
+    version, why,
 };
 use crate::output::{Ansi, ProgressMode};
 
@@ -50,6 +51,9 @@ pub(crate) struct Global {
     /// Print what would be done, and do nothing
     #[arg(long, global = true)]
     pub(crate) dry_run: bool,
+    /// Called as `docker-compose` or `orc compose`: people expect its tables.
+    #[arg(skip)]
+    pub(crate) as_compose: bool,
 }
 
 /// What to do.
@@ -59,10 +63,14 @@ pub(crate) enum Command {
     Up(up::Args),
     /// Create the stack's containers without starting them
     Create(up::CreateArgs),
+    /// Print what `up` would do and why; ends with code 2 when that is something
+    Plan(up::PlanArgs),
     /// Stop and remove the stack's containers and networks
     Down(down::Args),
     /// List the stack's containers
     Ps(ps::Args),
+    /// Tell why services are as they are: from the wish to the last lines of the log
+    Why(why::Args),
     /// Show the output of containers
     Logs(logs::Args),
     /// Run a command in a running container
@@ -100,6 +108,10 @@ pub(crate) enum Command {
     Engine(engine::Command),
     /// Print versions
     Version(version::Args),
+    /// Print a completion script: `source <(orc completion bash)`
+    Completion(completion::Args),
+    /// Print or write manual pages: `orc man | man -l -`
+    Man(completion::ManArgs),
 }
 
 #[cfg(test)]

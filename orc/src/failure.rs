@@ -47,6 +47,14 @@ impl Failure {
         self
     }
 
+    /// Adds causes that are no errors of this program: what each of several objects says.
+    pub(crate) fn causes(mut self, causes: impl IntoIterator<Item = String>) -> Self {
+        if let Self::Problem(problem) = &mut self {
+            problem.causes.extend(causes);
+        }
+        self
+    }
+
     /// Adds advice.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         if let Self::Problem(problem) = &mut self {

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use cluster::TaskId;
-use cluster::view::{ServiceView, StackView};
+use cluster::view::{ServiceView, StackView, TaskView};
+use cluster::{ContainerStatus, TaskId, Timestamp};
 
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::output::progress::{Renderer, Status, Step};
-use crate::settle::{self, Goal};
+use crate::settle::{self, Goal, Verdict};
 use crate::watch::StackWatch;
 
 /// What is waited for.
@@ -23,17 +23,27 @@ pub(crate) struct Aim {
     pub(crate) timeout: Option<Duration>,
     /// The stack before the wish, so that what did not change can be called so.
     pub(crate) before: Option<StackView>,
+    /// Services that are to go: what the file does not name any more.
+    pub(crate) leaving: BTreeSet<String>,
 }
 
 impl Aim {
     /// The services of a stack reach a goal in whatever time it takes.
     pub(crate) fn new(names: impl IntoIterator<Item = String>, goal: Goal) -> Self {
-        Self { names: names.into_iter().collect(), goal, timeout: None, before: None }
+        let names = names.into_iter().collect();
+        Self { names, goal, timeout: None, before: None, leaving: BTreeSet::new() }
     }
 
     /// Whether the goal is reached, out of reach, or still open.
-    pub(crate) fn verdict(&self, view: Option<&StackView>) -> Option<bool> {
-        settle::verdict(view?, &self.names, self.goal)
+    pub(crate) fn verdict(&self, view: Option<&StackView>) -> Verdict {
+        let Some(view) = view else {
+            // The whole stack is gone, whoever wished for that.
+            return if self.goal == Goal::Stopped { Verdict::Reached } else { Verdict::Missed };
+        };
+        if self.leaving.iter().any(|name| view.services.get(name).is_some_and(|service| service.removing)) {
+            return Verdict::Open { look_again: None };
+        }
+        settle::verdict(view, &self.names, self.goal, now())
     }
 
     /// Updates every line.
@@ -42,9 +52,12 @@ impl Aim {
         if self.goal != Goal::Stopped {
             show_shared(view, renderer);
         }
+        for name in &self.leaving {
+            renderer.update(&format!("1 {name}"), leaving(name, view.services.get(name)));
+        }
         for name in &self.names {
             let Some(service) = view.services.get(name) else { continue };
-            let mut step = settle::progress(service, self.goal).step(name);
+            let mut step = settle::progress(service, self.goal, now()).step(name);
             if step.status == Status::Done && step.note.is_empty() && self.unchanged(name, service) {
                 "unchanged".clone_into(&mut step.note);
             }
@@ -58,6 +71,45 @@ impl Aim {
             before.tasks.len() == service.tasks.len() && starts(before) == starts(service)
         })
     }
+
+    /// Each service that is not where it should be, with the reason.
+    pub(crate) fn missing(&self, view: Option<&StackView>) -> Vec<String> {
+        let mut missing = Vec::new();
+        for name in &self.names {
+            let Some(service) = view.and_then(|view| view.services.get(name)) else {
+                missing.push(format!("service `{name}`: it was removed meanwhile"));
+                continue;
+            };
+            let step = settle::progress(service, self.goal, now()).step(name);
+            if step.status == Status::Done {
+                continue;
+            }
+            let why = [step.text, step.note].into_iter().filter(|text| !text.is_empty());
+            missing.push(format!("service `{name}`: {}", why.collect::<Vec<_>>().join(", ")));
+        }
+        missing
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp(crate::attach::now_ms())
+}
+
+fn lives(view: &TaskView) -> bool {
+    view.task.container().is_some_and(ContainerStatus::is_alive)
+}
+
+/// A service on its way out.
+pub(crate) fn leaving(name: &str, service: Option<&ServiceView>) -> Step {
+    let Some(service) = service else { return done(name, "removed", String::new()) };
+    let text = match service.tasks.values().filter(|view| lives(view)).count() {
+        0 => "removing".to_owned(),
+        1 => "stopping".to_owned(),
+        count => format!("{count} stopping"),
+    };
+    let wait = service.tasks.values().find_map(|view| view.waits.as_ref());
+    let note = wait.map_or_else(String::new, |wait| wait.reason.clone());
+    Step { label: name.to_owned(), text, note, status: Status::Working }
 }
 
 /// What tells a container from its successor, and one start from the next.
@@ -78,30 +130,49 @@ pub(crate) fn done(label: &str, text: &str, note: String) -> Step {
     Step { label: label.to_owned(), text: text.to_owned(), note, status: Status::Done }
 }
 
-/// Follows the stack until the verdict; answers whether the goal was reached.
-pub(crate) async fn settle(watch: &mut StackWatch, aim: &Aim, output: &Output) -> Outcome<bool> {
+/// Follows the stack until the verdict. What cannot be reached, or not in time, is a failure with a reason for
+/// each service; `doing` says what was to be done.
+pub(crate) async fn settle(watch: &mut StackWatch, aim: &Aim, output: &Output, doing: &str) -> Outcome {
     let mut renderer = output.progress();
-    let result = match aim.timeout {
-        None => until_verdict(watch, aim, renderer.as_mut()).await,
+    let reached = match aim.timeout {
+        None => until_verdict(watch, aim, renderer.as_mut()).await.map(Some),
         Some(timeout) => {
-            match tokio::time::timeout(timeout, until_verdict(watch, aim, renderer.as_mut())).await {
-                Ok(result) => result,
-                Err(_) => Err(Failure::new(format!("not all is as wished after {} s", timeout.as_secs()))
-                    .hint("`orc ps -a` says what is missing; the engine goes on with it")),
-            }
+            let followed = tokio::time::timeout(timeout, until_verdict(watch, aim, renderer.as_mut())).await;
+            followed.map_or(Ok(None), |result| result.map(Some))
         }
     };
     renderer.finish();
-    result
+    let failure = match reached? {
+        Some(true) => return Ok(()),
+        Some(false) => {
+            Failure::new(doing).hint("`orc ps -a` shows all of it, `orc logs SERVICE` what a service wrote")
+        }
+        None => {
+            let seconds = aim.timeout.unwrap_or_default().as_secs();
+            Failure::new(format!("{doing} within {seconds} s"))
+                .hint("the engine goes on with it; `orc ps -a` shows how far it has come")
+        }
+    };
+    Err(failure.causes(aim.missing(watch.view())))
 }
 
 async fn until_verdict(watch: &mut StackWatch, aim: &Aim, renderer: &mut dyn Renderer) -> Outcome<bool> {
     loop {
         aim.show(watch.view(), renderer);
-        if let Some(verdict) = aim.verdict(watch.view()) {
-            return Ok(verdict);
+        let look_again = match aim.verdict(watch.view()) {
+            Verdict::Reached => return Ok(true),
+            Verdict::Missed => return Ok(false),
+            Verdict::Open { look_again } => look_again,
+        };
+        match look_again.map(|at| Duration::from_millis(at.ms_since(now()))) {
+            None => changed(watch, renderer).await?,
+            Some(pause) => {
+                // Time is news as well as a change is.
+                if let Ok(result) = tokio::time::timeout(pause, changed(watch, renderer)).await {
+                    result?;
+                }
+            }
         }
-        changed(watch, renderer).await?;
     }
 }
 

@@ -16,3 +16,10 @@ pub(crate) const ENGINE_STOP: Duration = Duration::from_secs(20);
 pub(crate) const ENGINE_IDLE: Duration = Duration::from_secs(600);
 /// Bytes of what an engine says before it is ready: the reason why it cannot start.
 pub(crate) const ENGINE_WORDS: usize = 16 * 1024;
+/// How long a container without a health check must have run before `--wait` calls it running, in milliseconds;
+/// doubled for each restart before.
+pub(crate) const STEADY_MS: u64 = 1_000;
+/// Lines of a log that `orc why` shows.
+pub(crate) const WHY_LINES: u64 = 10;
+/// Restarts after which a container that ends once more is not waited for any longer.
+pub(crate) const LOOP_RESTARTS: u32 = 3;

@@ -35,8 +35,10 @@ pub(crate) struct Lines {
     receiver: mpsc::Receiver<Outcome<LogLine>>,
     /// The name of each task asked for.
     names: BTreeMap<String, String>,
-    /// How many lines of each task were printed.
+    /// How many lines of each task were printed; they were its first ones.
     printed: BTreeMap<String, u64>,
+    /// How many lines of each task came from those who follow.
+    followed: BTreeMap<String, u64>,
     open: usize,
 }
 
@@ -44,16 +46,23 @@ impl Lines {
     /// No lines yet.
     pub(crate) fn new(client: Client, query: Query) -> Self {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        Self { client, query, sender, receiver, names: BTreeMap::new(), printed: BTreeMap::new(), open: 0 }
+        let (names, printed, followed) = Default::default();
+        Self { client, query, sender, receiver, names, printed, followed, open: 0 }
     }
 
     /// Asks for the lines of those tasks that were not asked for yet. The first request gets old lines merged
     /// by time; a task that appears later has none that anyone missed.
     pub(crate) fn add(&mut self, view: &StackView, wanted: impl Fn(&str) -> bool) {
+        self.add_tasks(view, |service, _| wanted(service));
+    }
+
+    /// Likewise, for single tasks.
+    pub(crate) fn add_tasks(&mut self, view: &StackView, wanted: impl Fn(&str, TaskId) -> bool) {
         let mut new = Vec::new();
-        for (service, value) in view.services.iter().filter(|(service, _)| wanted(service)) {
+        for (service, value) in &view.services {
             // Before there is a container there is no log that could be followed.
-            for task in value.tasks.values().filter(|task| task.task.container().is_some()) {
+            let tasks = value.tasks.values().filter(|task| task.task.container().is_some());
+            for task in tasks.filter(|task| wanted(service, task.task.id)) {
                 let name = short_name(view, service, value.spec.one_off, &task.container_name);
                 if self.names.insert(task.task.id.to_string(), name).is_none() {
                     new.push(task.task.id);
@@ -91,6 +100,11 @@ impl Lines {
         self.names.values().cloned()
     }
 
+    /// How a task is shown.
+    pub(crate) fn name(&self, task: TaskId) -> &str {
+        self.names.get(&task.to_string()).map_or("", String::as_str)
+    }
+
     /// Whether lines can still come.
     pub(crate) fn is_open(&self) -> bool {
         self.open > 0
@@ -109,9 +123,20 @@ impl Lines {
         Ok(None)
     }
 
-    /// Prints a line.
+    /// Prints a line, unless it was among the rest that was printed already.
     pub(crate) fn print(&mut self, line: &LogLine, printer: &mut LogPrinter) {
-        *self.printed.entry(line.task.clone()).or_default() += 1;
+        let followed = self.followed.entry(line.task.clone()).or_default();
+        *followed += 1;
+        let number = *followed;
+        self.print_once(line, number, printer);
+    }
+
+    fn print_once(&mut self, line: &LogLine, number: u64, printer: &mut LogPrinter) {
+        let printed = self.printed.entry(line.task.clone()).or_default();
+        if number <= *printed {
+            return;
+        }
+        *printed = number;
         let name = self.names.get(&line.task).map_or(line.task.as_str(), String::as_str);
         printer.line(name, &time(line), &line.line);
     }
@@ -119,8 +144,18 @@ impl Lines {
     /// Prints what containers that have ended wrote and nobody printed yet. A line that was written just before
     /// the end may reach a follower after the news of the end: only the log itself knows which is the last.
     pub(crate) async fn rest(&mut self, printer: &mut LogPrinter) -> Outcome {
+        let all = self.names.keys().cloned().collect();
+        self.print_rest(all, printer).await
+    }
+
+    /// Likewise, of some of them.
+    pub(crate) async fn rest_of(&mut self, tasks: &[TaskId], printer: &mut LogPrinter) -> Outcome {
+        self.print_rest(tasks.iter().map(TaskId::to_string).collect(), printer).await
+    }
+
+    async fn print_rest(&mut self, tasks: Vec<String>, printer: &mut LogPrinter) -> Outcome {
         let request = LogsRequest {
-            tasks: self.names.keys().cloned().collect(),
+            tasks,
             follow: false,
             tail: self.query.tail,
             since_ms: self.query.since_ms,
@@ -132,9 +167,8 @@ impl Lines {
         while let Some(line) = stream.message().await.map_err(failed)? {
             let seen = seen.entry(line.task.clone()).or_default();
             *seen += 1;
-            if self.printed.get(&line.task).is_none_or(|printed| *seen > *printed) {
-                self.print(&line, printer);
-            }
+            let number = *seen;
+            self.print_once(&line, number, printer);
         }
         Ok(())
     }

@@ -22,6 +22,7 @@ mod session;
 mod settle;
 mod terminal;
 mod watch;
+mod why;
 mod wish;
 mod words;
 
@@ -43,16 +44,21 @@ fn main() -> ExitCode {
         Some(b"shim") => exit_code(runtime::shim_main(words())),
         Some(b"init") => exit_code(runtime::init_main(words())),
         Some(b"demo") => demo::main(words()),
-        _ => people(),
+        _ => people(&program, rest),
     }
 }
 
-/// The program that people type.
-fn people() -> ExitCode {
-    let cli = match cli::Cli::try_parse() {
+/// The program that people type. Under the name of `docker-compose`, or as `orc compose`, it is that.
+fn people(program: &OsStr, mut words: Vec<OsString>) -> ExitCode {
+    let plugin = words.first().is_some_and(|word| word == "compose");
+    if plugin {
+        words.remove(0);
+    }
+    let mut cli = match cli::Cli::try_parse_from(std::iter::once(program.to_owned()).chain(words)) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    cli.global.as_compose = plugin || program.as_bytes().ends_with(b"docker-compose");
     let output = output::Output::new(cli.global.progress, cli.global.ansi);
     match command::run(cli, &output) {
         Ok(()) => ExitCode::SUCCESS,

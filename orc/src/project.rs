@@ -1,6 +1,6 @@
 //! From the command line to a loaded project: the call's own part of loading, and the findings shown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use compose_spec::{LoadRequest, Loaded, Project};
@@ -49,16 +49,34 @@ pub(crate) fn project(loaded: &Loaded) -> Outcome<&Project> {
     loaded.project.as_ref().ok_or_else(|| Failure::new("the Compose files hold no project"))
 }
 
-/// The name of the stack that a command is about: as given, or that of the Compose file found.
-pub(crate) fn stack_name(global: &Global, output: &Output) -> Outcome<String> {
+/// The stack that a command is about.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stack {
+    /// Its name: as given, or that of the Compose file found.
+    pub(crate) name: String,
+    /// The services that its file names, those of disabled profiles included; none when no file was read.
+    pub(crate) declared: BTreeSet<String>,
+}
+
+/// The stack that a command is about, by its name if that is given, by its file otherwise.
+pub(crate) fn stack(global: &Global, output: &Output) -> Outcome<Stack> {
     let named = global.project_name.clone().or_else(|| variable("COMPOSE_PROJECT_NAME"));
     match named {
         // A stack that runs can be looked after without its file, when its name is given.
-        Some(name) if global.files.is_empty() => Ok(name),
+        Some(name) if global.files.is_empty() => {
+            if !compose_spec::is_project_name(&name) {
+                return Err(
+                    Failure::new(format!("no stack can be called `{name}`")).hint(compose_spec::NAME_HINT)
+                );
+            }
+            Ok(Stack { name, declared: BTreeSet::new() })
+        }
         _ => {
             // Commands about a running stack must not fail for an attribute that only `up` cares about.
             let loaded = load(&request(global, &[])?, output)?;
-            Ok(project(&loaded)?.name.clone())
+            let project = project(&loaded)?;
+            let declared = project.services.keys().chain(&loaded.disabled).cloned().collect();
+            Ok(Stack { name: project.name.clone(), declared })
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use cluster::view::{ServiceView, StackView, TaskView};
-use cluster::{ContainerState, Desired, Health, Phase};
+use cluster::{ContainerState, ContainerStatus, Desired, Exit, Health, Phase, Run, Timestamp};
 use compose_spec::Condition;
 
+use crate::limits;
 use crate::output::progress::{Status, Step};
 
 /// What a command waits for.
@@ -34,35 +35,62 @@ enum Class {
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {
     class: Class,
+    /// The goal is reached, but a person would not call it well: a container ended with an error.
+    bad: bool,
     text: String,
     note: String,
+    /// When time alone may have changed the answer.
+    look_again: Option<Timestamp>,
 }
 
 impl Progress {
     /// As a line of progress.
     pub(crate) fn step(&self, service: &str) -> Step {
         let status = match self.class {
-            Class::Done => Status::Done,
-            Class::Failed => Status::Failed,
+            Class::Done if !self.bad => Status::Done,
+            Class::Done | Class::Failed => Status::Failed,
             Class::Waiting | Class::Working => Status::Working,
         };
         Step { label: service.to_owned(), text: self.text.clone(), note: self.note.clone(), status }
     }
+
+    fn failed(text: &str, note: &str) -> Self {
+        Self { class: Class::Failed, bad: true, text: text.into(), note: note.into(), look_again: None }
+    }
 }
 
-/// Where a service stands.
-pub(crate) fn progress(service: &ServiceView, goal: Goal) -> Progress {
-    let wanted = service.replicas as usize;
-    let current: Vec<&TaskView> = service.tasks.values().filter(|view| is_current(view)).collect();
-    let looks: Vec<Look> = current.iter().map(|view| look(view, goal)).collect();
-    let done = looks.iter().filter(|look| look.class == Class::Done).count();
-    let worst = looks.iter().max_by_key(|look| look.class);
+/// Whether something is still to be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Yes; time alone may end it at this moment.
+    Open { look_again: Option<Timestamp> },
+    /// No: the goal is reached.
+    Reached,
+    /// No: part of it will not be reached.
+    Missed,
+}
+
+/// Where a service stands at a time.
+pub(crate) fn progress(service: &ServiceView, goal: Goal, now: Timestamp) -> Progress {
+    if matches!(goal, Goal::Started | Goal::Healthy) && (service.removing || service.run != Run::Started) {
+        let text = if service.removing { "removing" } else { "stopped" };
+        return Progress::failed(text, "somebody else asked for that meanwhile");
+    }
+    // Nothing is to be there when all is to be still, and what is on its way out has to be still, too.
+    let wanted = if goal == Goal::Stopped { 0 } else { service.replicas as usize };
+    let counts = |view: &&TaskView| goal == Goal::Stopped || is_current(view);
+    let current: Vec<&TaskView> = service.tasks.values().filter(counts).collect();
+    let looks: Vec<Look> = current.iter().map(|view| look(view, goal, now)).collect();
+    let done = looks.iter().filter(|look| look.class == Class::Done && !look.bad).count();
+    let worst = looks.iter().max_by_key(|look| (look.class, look.bad));
     let (mut class, word, mut note) = match worst {
         Some(worst) => (worst.class, worst.word.clone(), worst.note.clone()),
+        None if goal == Goal::Stopped => (Class::Done, "stopped".to_owned(), String::new()),
         None if wanted == 0 => (Class::Done, "no replicas".to_owned(), String::new()),
         None => (Class::Working, "pending".to_owned(), String::new()),
     };
-    if let Some(wait) = service.pending.values().max_by_key(|wait| wait.hopeless) {
+    let pending = service.pending.values().filter(|_| goal != Goal::Stopped);
+    if let Some(wait) = pending.max_by_key(|wait| wait.hopeless) {
         let pending = if wait.hopeless { Class::Failed } else { Class::Waiting };
         if pending >= class {
             (class, note) = (pending, wait.reason.clone());
@@ -71,7 +99,8 @@ pub(crate) fn progress(service: &ServiceView, goal: Goal) -> Progress {
         class = Class::Working;
     }
     let text = if wanted == 0 { word } else { format!("{done}/{wanted} {word}") };
-    Progress { class, text, note }
+    let look_again = looks.iter().filter_map(|look| look.look_again).min();
+    Progress { class, bad: looks.iter().any(|look| look.bad), text, note, look_again }
 }
 
 fn is_current(view: &TaskView) -> bool {
@@ -80,53 +109,46 @@ fn is_current(view: &TaskView) -> bool {
 
 struct Look {
     class: Class,
+    bad: bool,
     word: String,
     note: String,
+    look_again: Option<Timestamp>,
 }
 
 impl Look {
     fn new(class: Class, word: impl Into<String>) -> Self {
-        Self { class, word: word.into(), note: String::new() }
+        Self { class, bad: false, word: word.into(), note: String::new(), look_again: None }
     }
 
     fn note(mut self, note: &str) -> Self {
         note.clone_into(&mut self.note);
         self
     }
+
+    fn bad(mut self) -> Self {
+        self.bad = true;
+        self
+    }
 }
 
-fn look(view: &TaskView, goal: Goal) -> Look {
+fn look(view: &TaskView, goal: Goal, now: Timestamp) -> Look {
     let task = &view.task;
     if goal == Goal::Stopped {
-        let running = task.container().is_some_and(|container| {
-            use ContainerState::{Paused, Restarting, Running, Stopping};
-            matches!(container.state, Running | Paused | Restarting { .. } | Stopping)
-        });
-        return if running {
-            Look::new(Class::Working, "stopping")
-        } else {
-            Look::new(Class::Done, "stopped")
-        };
+        return stopping(view);
     }
     if let Some(exit) = task.finished() {
-        return match (&exit.error, exit.code, goal) {
-            (Some(error), code, _) => Look::new(Class::Failed, format!("exited ({code})")).note(error),
-            (None, 0, _) => Look::new(Class::Done, "completed"),
-            (None, code, Goal::Healthy) => Look::new(Class::Failed, format!("exited ({code})")),
-            (None, code, _) => Look::new(Class::Done, format!("exited ({code})")),
-        };
+        return ended(exit, goal);
     }
     if task.is_running() {
-        return running(view, goal);
+        return running(view, goal, now);
     }
     if let Some(problem) = &task.status.problem {
         return Look::new(Class::Failed, "failed").note(&problem.message);
     }
-    if let Some(ContainerState::Restarting { .. }) = task.container().map(|container| container.state) {
-        let exit = task.container().and_then(|container| container.exit.as_ref());
-        let error = exit.and_then(|exit| exit.error.as_deref()).unwrap_or_default();
-        let class = if error.is_empty() && goal != Goal::Healthy { Class::Done } else { Class::Failed };
-        return Look::new(class, "restarting").note(error);
+    if let Some(container) = task.container()
+        && let ContainerState::Restarting { .. } = container.state
+    {
+        return restarting(container, goal);
     }
     if goal == Goal::Created && task.status.phase >= Phase::Prepared {
         return Look::new(Class::Done, "created");
@@ -146,30 +168,103 @@ fn look(view: &TaskView, goal: Goal) -> Look {
     )
 }
 
-fn running(view: &TaskView, goal: Goal) -> Look {
-    let health = view.task.container().map(|container| &container.health);
-    match health {
-        Some(Health::Healthy) => Look::new(Class::Done, "healthy"),
-        Some(Health::Starting) if goal == Goal::Healthy => Look::new(Class::Working, "starting"),
-        Some(Health::Starting) => Look::new(Class::Done, "started"),
-        Some(Health::Unhealthy { output, .. }) => {
-            let class = if goal == Goal::Healthy { Class::Failed } else { Class::Done };
-            Look::new(class, "unhealthy").note(output.trim())
-        }
-        _ => Look::new(Class::Done, "running"),
+fn stopping(view: &TaskView) -> Look {
+    use ContainerState::{Paused, Restarting, Running, Stopping};
+    let container = view.task.container();
+    let runs = container.is_some_and(|c| matches!(c.state, Running | Paused | Restarting { .. } | Stopping));
+    match &view.task.status.problem {
+        _ if !runs => Look::new(Class::Done, "stopped"),
+        // It was killed and does not end: no waiting helps.
+        Some(problem) => Look::new(Class::Failed, "stopping").note(&problem.message),
+        None => Look::new(Class::Working, "stopping")
+            .note(view.waits.as_ref().map_or("", |wait| wait.reason.as_str())),
     }
 }
 
-/// Whether nothing more is to be waited for: `Some(true)` when the goal is reached, `Some(false)` when part of
-/// it will not be. What can still get on is waited for, however much else has failed.
-pub(crate) fn verdict(view: &StackView, names: &BTreeSet<String>, goal: Goal) -> Option<bool> {
+fn ended(exit: &Exit, goal: Goal) -> Look {
+    let word = format!("exited ({})", exit.code);
+    match &exit.error {
+        Some(error) => Look::new(Class::Failed, word).note(error).bad(),
+        None if exit.code == 0 => Look::new(Class::Done, "completed"),
+        None => {
+            let class = if goal == Goal::Healthy { Class::Failed } else { Class::Done };
+            Look::new(class, word).note(if exit.oom { "out of memory" } else { "" }).bad()
+        }
+    }
+}
+
+/// A container between two starts. Once is an accident that the restart policy is there for; a container
+/// that keeps ending does not do what it is for, whatever its policy says.
+fn restarting(container: &ContainerStatus, goal: Goal) -> Look {
+    let exit = container.exit.as_ref();
+    let error = exit.and_then(|exit| exit.error.as_deref());
+    let code = exit.map_or(0, |exit| exit.code);
+    let note = error.map_or_else(|| format!("exited ({code})"), str::to_owned);
+    let class = match goal {
+        _ if error.is_some() => Class::Failed,
+        Goal::Healthy if is_looping(container) => Class::Failed,
+        Goal::Healthy => Class::Working,
+        _ => Class::Done,
+    };
+    let note = match container.restarts {
+        0 => note,
+        1 => format!("{note}, restarted once"),
+        count => format!("{note}, restarted {count} times"),
+    };
+    Look::new(class, "restarting").note(&note).bad()
+}
+
+/// Whether a container ends again and again.
+fn is_looping(container: &ContainerStatus) -> bool {
+    matches!(container.state, ContainerState::Restarting { .. })
+        && container.restarts >= limits::LOOP_RESTARTS
+}
+
+fn running(view: &TaskView, goal: Goal, now: Timestamp) -> Look {
+    let Some(container) = view.task.container() else { return Look::new(Class::Done, "running") };
+    match &container.health {
+        Health::Healthy => Look::new(Class::Done, "healthy"),
+        Health::Starting if goal == Goal::Healthy => Look::new(Class::Working, "starting"),
+        Health::Starting => Look::new(Class::Done, "started"),
+        Health::Unhealthy { output, .. } => {
+            let class = if goal == Goal::Healthy { Class::Failed } else { Class::Done };
+            Look::new(class, "unhealthy").note(output.trim()).bad()
+        }
+        Health::None => {
+            let steady = container.started_at.map(|at| at.plus_ms(steady_ms(container.restarts)));
+            match steady.filter(|at| goal == Goal::Healthy && now < *at) {
+                Some(at) => Look { look_again: Some(at), ..Look::new(Class::Working, "running") },
+                None => Look::new(Class::Done, "running"),
+            }
+        }
+    }
+}
+
+/// How long a container without a health check must have run before `--wait` believes that it will stay;
+/// one that ended before must prove it for longer. In milliseconds.
+fn steady_ms(restarts: u32) -> u64 {
+    limits::STEADY_MS << restarts.min(limits::LOOP_RESTARTS)
+}
+
+/// Whether nothing more is to be waited for. What can still get on is waited for, however much else has failed.
+pub(crate) fn verdict(view: &StackView, names: &BTreeSet<String>, goal: Goal, now: Timestamp) -> Verdict {
     let mut failed = BTreeSet::new();
     let mut waiting = BTreeSet::new();
+    let mut working = false;
+    let mut look_again = None;
     for name in names {
-        let class = view.services.get(name).map_or(Class::Working, |service| progress(service, goal).class);
-        match class {
+        let Some(service) = view.services.get(name) else {
+            // Somebody has removed it meanwhile.
+            if goal != Goal::Stopped {
+                failed.insert(name.as_str());
+            }
+            continue;
+        };
+        let progress = progress(service, goal, now);
+        look_again = [look_again, progress.look_again].into_iter().flatten().min();
+        match progress.class {
             Class::Done => {}
-            Class::Working => return None,
+            Class::Working => working = true,
             Class::Waiting => _ = waiting.insert(name.as_str()),
             Class::Failed => _ = failed.insert(name.as_str()),
         }
@@ -186,124 +281,32 @@ pub(crate) fn verdict(view: &StackView, names: &BTreeSet<String>, goal: Goal) ->
             failed.insert(name);
         }
     }
-    if waiting.is_empty() { Some(failed.is_empty()) } else { None }
+    match (working || !waiting.is_empty(), failed.is_empty()) {
+        (true, _) => Verdict::Open { look_again },
+        (false, true) => Verdict::Reached,
+        (false, false) => Verdict::Missed,
+    }
 }
 
 fn depends_on_failure(view: &StackView, name: &str, failed: &BTreeSet<&str>) -> bool {
     let Some(service) = view.services.get(name) else { return false };
     service.spec.compose.depends_on.iter().any(|(needed, dependency)| {
-        let unhealthy = dependency.condition == Condition::Healthy && is_unhealthy(view, needed);
-        dependency.required && (failed.contains(needed.as_str()) || unhealthy)
+        let never = dependency.condition != Condition::Started
+            && view.services.get(needed).is_some_and(|service| will_not_do(service, dependency.condition));
+        dependency.required && (failed.contains(needed.as_str()) || never)
     })
 }
 
-fn is_unhealthy(view: &StackView, name: &str) -> bool {
-    view.services.get(name).is_some_and(|service| {
-        let containers =
-            service.tasks.values().filter(|view| is_current(view)).filter_map(|view| view.task.container());
-        containers.into_iter().any(|container| matches!(container.health, Health::Unhealthy { .. }))
+/// Whether a service that counts as started will not come as far as its dependents need it.
+fn will_not_do(service: &ServiceView, condition: Condition) -> bool {
+    let current = service.tasks.values().filter(|view| is_current(view));
+    current.filter_map(|view| view.task.container()).any(|container| {
+        let unhealthy =
+            condition == Condition::Healthy && matches!(container.health, Health::Unhealthy { .. });
+        unhealthy || is_looping(container)
     })
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use cluster::view::Wait;
-    use cluster::{Exit, Problem, Run, StackName, Timestamp, Version};
-
-    use super::*;
-    use crate::words::tests::task;
-
-    fn service(replicas: u32, tasks: Vec<TaskView>) -> ServiceView {
-        let spec = task(0, None).task.spec;
-        ServiceView {
-            spec,
-            replicas,
-            run: Run::Started,
-            removing: false,
-            ports: Vec::new(),
-            orphan: false,
-            tasks: tasks.into_iter().map(|view| (view.task.id, view)).collect(),
-            pending: BTreeMap::new(),
-        }
-    }
-
-    fn exited(id: u64, code: i32, error: Option<&str>) -> TaskView {
-        let mut view = task(id, Some(ContainerState::Exited));
-        let container = view.task.status.container.as_mut().unwrap();
-        container.exit = Some(Exit { code, oom: false, error: error.map(Into::into), at: Timestamp(0) });
-        view
-    }
-
-    fn waiting(id: u64) -> TaskView {
-        let mut view = task(id, None);
-        view.waits = Some(Wait { reason: "waits for `db`".into(), hopeless: false, since: Timestamp(0) });
-        view
-    }
-
-    #[test]
-    fn a_service_stands_where_its_worst_task_does() {
-        let check = |service: &ServiceView, goal: Goal, class: Class, text: &str| {
-            let found = progress(service, goal);
-            assert_eq!((found.class, found.text.as_str()), (class, text));
-        };
-        let running = || task(1, Some(ContainerState::Running));
-        check(&service(1, vec![running()]), Goal::Started, Class::Done, "1/1 running");
-        check(&service(2, vec![running()]), Goal::Started, Class::Working, "1/2 running");
-        check(&service(2, vec![running(), task(2, None)]), Goal::Started, Class::Working, "1/2 pending");
-        check(&service(1, vec![]), Goal::Started, Class::Working, "0/1 pending");
-        check(&service(0, vec![]), Goal::Started, Class::Done, "no replicas");
-        check(&service(1, vec![exited(1, 0, None)]), Goal::Healthy, Class::Done, "1/1 completed");
-        check(&service(1, vec![exited(1, 3, None)]), Goal::Started, Class::Done, "1/1 exited (3)");
-        check(&service(1, vec![exited(1, 3, None)]), Goal::Healthy, Class::Failed, "0/1 exited (3)");
-        check(
-            &service(1, vec![exited(1, 127, Some("no"))]),
-            Goal::Started,
-            Class::Failed,
-            "0/1 exited (127)",
-        );
-        check(&service(1, vec![running()]), Goal::Stopped, Class::Working, "0/1 stopping");
-        check(&service(1, vec![exited(1, 3, None)]), Goal::Stopped, Class::Done, "1/1 stopped");
-        let mut old = running();
-        old.current = false;
-        check(
-            &service(1, vec![old, task(2, Some(ContainerState::Running))]),
-            Goal::Started,
-            Class::Working,
-            "1/1 running",
-        );
-    }
-
-    #[test]
-    fn the_verdict_waits_for_whatever_can_still_get_on() {
-        let check = |db: TaskView, web: TaskView, expect: Option<bool>| {
-            let mut dependent = service(1, vec![web]);
-            let mut spec = (*dependent.spec).clone();
-            spec.compose.depends_on.insert("db".into(), compose_spec::Dependency::default());
-            dependent.spec = spec.into();
-            let view = StackView {
-                name: StackName("shop".into()),
-                version: Version(1),
-                removing: false,
-                services: [("db".to_owned(), service(1, vec![db])), ("web".to_owned(), dependent)].into(),
-                networks: BTreeMap::new(),
-                volumes: BTreeMap::new(),
-            };
-            let names = ["db".to_owned(), "web".to_owned()].into();
-            assert_eq!(verdict(&view, &names, Goal::Started), expect);
-        };
-        let running = |id| task(id, Some(ContainerState::Running));
-        let broken = |id| {
-            let mut view = task(id, None);
-            view.task.status.problem = Some(Problem { message: "cannot pull".into(), retry_at: None });
-            view
-        };
-        check(running(1), running(2), Some(true));
-        check(running(1), task(2, None), None);
-        check(running(1), waiting(2), None);
-        check(broken(1), task(2, None), None);
-        check(broken(1), waiting(2), Some(false));
-        check(broken(1), running(2), Some(false));
-    }
-}
+#[path = "settle_tests.rs"]
+mod tests;

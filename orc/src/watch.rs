@@ -29,20 +29,21 @@ impl StackWatch {
         self.view.as_ref()
     }
 
-    /// Waits for the next change. Cancel safe.
+    /// Waits for the next version of what there is. Cancel safe.
     pub(crate) async fn changed(&mut self) -> Outcome {
-        self.receive().await.map(|_| ())
+        while !self.receive().await? {}
+        Ok(())
     }
 
     /// Waits until the view is at least as new as a version.
     pub(crate) async fn reach(&mut self, version: u64) -> Outcome {
         while self.version < version {
-            self.receive().await?;
+            self.changed().await?;
         }
         Ok(())
     }
 
-    /// Takes one message over; answers whether it was the end of what there is at the start.
+    /// Takes one message over; answers whether it was the last part of a version: all of it is in the view then.
     async fn receive(&mut self) -> Outcome<bool> {
         let message =
             self.stream.message().await.map_err(|status| client::refusal("the engine went away", &status))?;
@@ -50,7 +51,7 @@ impl StackWatch {
             Failure::new("the engine ended")
                 .hint("what it was told goes on when it is started again: see `orc ps`")
         })?;
-        self.version = self.version.max(message.version);
+        let version = message.version;
         let watched = Watched::from_event(message).map_err(|status| {
             client::refusal("this `orc` does not understand the engine", &status)
                 .hint("it may be of another version: `orc engine stop`, then try again")
@@ -75,7 +76,10 @@ impl StackWatch {
                 }
             }
             Watched::StackGone(_) => self.view = None,
-            Watched::Synced => return Ok(true),
+            Watched::Synced => {
+                self.version = self.version.max(version);
+                return Ok(true);
+            }
         }
         Ok(false)
     }

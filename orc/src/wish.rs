@@ -27,7 +27,8 @@ impl Wish {
         let digests = contents.digests(project)?;
         let spec = StackSpec::from_project(project, &digests)
             .map_err(|error| Failure::new(format!("cannot run stack `{}`", project.name)).because(&error))?;
-        let put = PutStack::new(spec);
+        let config_files = loaded.files.iter().map(|path| path.display().to_string()).collect();
+        let put = PutStack { config_files, ..PutStack::new(spec) };
         Ok(Self { put, blobs: contents.blobs })
     }
 

@@ -112,9 +112,9 @@ pub(crate) fn port(port: &cluster::view::PublishedPort) -> String {
 pub(crate) mod tests {
     use std::sync::Arc;
 
-    use cluster::view::Wait;
+    use cluster::view::{ServiceView, Wait};
     use cluster::{
-        ContainerStatus, Desired, Exit, Gate, NodeId, Problem, ServiceKey, ServiceSpec, StackName, Task,
+        ContainerStatus, Desired, Exit, Gate, NodeId, Problem, Run, ServiceKey, ServiceSpec, StackName, Task,
         TaskId, TaskStatus, Version,
     };
 
@@ -156,6 +156,20 @@ pub(crate) mod tests {
             container_name: "shop-web-1".into(),
             current: true,
             waits: None,
+        }
+    }
+
+    /// A service that should run with so many replicas, and its tasks.
+    pub(crate) fn service(replicas: u32, tasks: Vec<TaskView>) -> ServiceView {
+        ServiceView {
+            spec: task(0, None).task.spec,
+            replicas,
+            run: Run::Started,
+            removing: false,
+            ports: Vec::new(),
+            orphan: false,
+            tasks: tasks.into_iter().map(|view| (view.task.id, view)).collect(),
+            pending: Default::default(),
         }
     }
 

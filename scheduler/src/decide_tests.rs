@@ -342,7 +342,7 @@ fn tasks_spread_over_nodes_and_follow_their_volume() {
     assert_eq!(nodes(&bench, "web").len(), 3);
     let home = nodes(&bench, "store");
     let mut put = wish(hello());
-    put.force_recreate = true;
+    put.force_recreate = put.spec.services.keys().cloned().collect();
     bench.up(put).unwrap();
     bench.settle();
     assert_eq!(nodes(&bench, "store"), home);

@@ -62,7 +62,7 @@ fn what_changed_is_the_cause_of_a_replacement() {
     );
     let mut forced = wish(hello());
     forced.services = vec!["store".to_owned()];
-    forced.force_recreate = true;
+    forced.force_recreate = forced.spec.services.keys().cloned().collect();
     check(&bench, up(forced), "replace store.1  (asked for anew)");
 }
 

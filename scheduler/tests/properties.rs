@@ -204,8 +204,9 @@ impl World {
             Happening::Up { stack, shape, force, orphans } => {
                 let spec = StackSpec::from_project(&project(*stack, shape), &FileDigests::default());
                 let spec = spec.expect("a project that makes sense");
+                let forced = spec.services.keys().filter(|_| *force).cloned().collect();
                 let put =
-                    PutStack { force_recreate: *force, remove_orphans: *orphans, ..PutStack::new(spec) };
+                    PutStack { force_recreate: forced, remove_orphans: *orphans, ..PutStack::new(spec) };
                 self.apply(ChangeKind::PutStack(Box::new(put)));
             }
             Happening::Down { stack, volumes } => {

@@ -6,6 +6,7 @@ mod confinement;
 mod crashes;
 mod errors;
 mod hello;
+mod lifecycle;
 mod names;
 mod ports;
 mod support;

@@ -40,7 +40,8 @@ fn a_second_up_must_change_nothing_and_say_so() {
     let machine = Machine::new("up-twice");
     machine.compose(&THREE.replace("[demo, exit, '0']", "[demo, echo, ran]"));
     machine.orc(&["up", "-d"]).ok();
-    eventually("the job has run", || job_runs(&machine) == 1);
+    let ended = || machine.ps().iter().any(|c| c["Service"] == "job" && c["State"] == "exited");
+    eventually("the job has run to its end", || job_runs(&machine) == 1 && ended());
     let before = pids(&machine);
     assert_eq!(before.len(), 3, "{before:?}");
     machine.orc(&["up", "-d"]).exits(0);

@@ -117,7 +117,8 @@ fn change(stack: usize, wish: &Wish) -> ChangeKind {
         Wish::Up { web, image, force, expected } => {
             let spec = StackSpec::from_project(&project(stack, *web, *image), &FileDigests::default());
             let spec = spec.expect("a project that makes sense");
-            let put = PutStack { force_recreate: *force, expected: *expected, ..PutStack::new(spec) };
+            let forced = spec.services.keys().filter(|_| *force).cloned().collect();
+            let put = PutStack { force_recreate: forced, expected: *expected, ..PutStack::new(spec) };
             ChangeKind::PutStack(Box::new(put))
         }
         Wish::Down { volumes } => ChangeKind::RemoveStack { stack: name, volumes: *volumes, how },

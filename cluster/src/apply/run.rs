@@ -72,7 +72,7 @@ impl Step<'_> {
     pub(super) fn set_run(&mut self, services: &[ServiceKey], action: &RunAction) -> Result<(), Refusal> {
         for key in services {
             let service = self.existing(key)?;
-            if service.run == Run::Absent && matches!(action, RunAction::Start | RunAction::Restart(_)) {
+            if service.run == Run::Absent && needs_container(action) {
                 return Err(conflict_with_hint(
                     format!("service `{}` has no container to start", key.service),
                     "`orc up` makes one",
@@ -90,7 +90,7 @@ impl Step<'_> {
                         self.set_service_run(key, Run::Stopped(how.clone()));
                     }
                 }
-                RunAction::Restart(how) => self.restart(key, how),
+                RunAction::Restart(how) | RunAction::RestartAlone(how) => self.restart(key, how),
                 RunAction::Remove(how) => self.remove_stopped(key, how),
             }
         }
@@ -164,10 +164,19 @@ impl Step<'_> {
             super::conflict::check_replicas(key, &service.spec, *replicas)?;
         }
         for (key, replicas) in replicas {
-            if let Some(service) = self.state.service(key).filter(|s| s.replicas != *replicas).cloned() {
-                self.store_service(key, Service { replicas: *replicas, ..service });
+            let Some(old) = self.state.service(key).cloned() else { continue };
+            // As in docker compose, it is an `up` of the service with another number: what is stopped starts.
+            let new = Service { replicas: *replicas, run: Run::Started, ..old.clone() };
+            if new != old {
+                self.store_service(key, new);
             }
+            self.start_again(key);
         }
         Ok(())
     }
+}
+
+/// Whether it is about containers that are there.
+fn needs_container(action: &RunAction) -> bool {
+    matches!(action, RunAction::Start | RunAction::Restart(_) | RunAction::RestartAlone(_))
 }

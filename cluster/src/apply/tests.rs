@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::{
     Change, ChangeKind, ContainerState, ContainerStatus, Ended, Event, Exit, FileDigests, Forgotten, Gate,
-    Health, NodeDescription, NodeId, Phase, Problem, PutStack, Refusal, ServiceKey, StackName, StackSpec,
-    State, StopHow, TaskStatus, Timestamp, Version,
+    Health, NodeDescription, NodeId, Phase, Problem, PutStack, Refusal, Run, RunAction, ServiceKey,
+    StackName, StackSpec, State, StopHow, TaskStatus, Timestamp, Version,
 };
 
 fn put(project: Value) -> PutStack {
@@ -217,6 +217,21 @@ fn scale_and_flags_of_up() {
     assert_eq!((web.replicas, web.spec.compose.image.as_deref()), (2, Some("x")));
     let unknown = PutStack { services: vec!["nope".into()], ..one("shop", json!({"image": "x"})) };
     assert_eq!(refusal(&mut state, unknown), "there is no service `nope` in stack `shop`");
+}
+
+#[test]
+fn scale_starts_what_was_stopped() {
+    for action in [RunAction::Stop(StopHow::default()), RunAction::Remove(StopHow::default())] {
+        let mut state = running();
+        report(&mut state, 1, status(Phase::Started, Some((ContainerState::Exited, 1)))).unwrap();
+        apply(&mut state, ChangeKind::SetRun { services: vec![key("web")], action }).unwrap();
+        assert_ne!(state.service(&key("web")).unwrap().run, Run::Started);
+        apply(&mut state, ChangeKind::Scale { replicas: [(key("web"), 2)].into() }).unwrap();
+        let service = state.service(&key("web")).unwrap();
+        assert_eq!((service.replicas, &service.run), (2, &Run::Started));
+        let task = state.tasks_of(&key("web")).next().unwrap();
+        assert_eq!((task.generation, task.finished()), (2, None), "it starts anew");
+    }
 }
 
 #[test]

@@ -20,8 +20,13 @@ impl Step<'_> {
             removing: false,
             version: self.version,
             created_at: self.at,
+            config_files: Vec::new(),
         });
-        let mut changed = is_new || stack.removing;
+        let moved = !put.config_files.is_empty() && stack.config_files != put.config_files;
+        if moved {
+            stack.config_files.clone_from(&put.config_files);
+        }
+        let mut changed = is_new || stack.removing || moved;
         stack.removing = false;
 
         let mut replaced = Vec::new();
@@ -51,7 +56,7 @@ impl Step<'_> {
     fn put_service(&mut self, key: &ServiceKey, spec: &Arc<ServiceSpec>, put: &PutStack) -> Outcome {
         let old = self.state.service(key);
         let mut new = match old {
-            Some(old) => renewed(old, spec, put),
+            Some(old) => renewed(key, old, spec, put),
             None => fresh(spec.clone(), put),
         };
         let scaled = put.scale.get(&key.service).copied();
@@ -244,14 +249,14 @@ fn fresh(spec: Arc<ServiceSpec>, put: &PutStack) -> Service {
 }
 
 /// A service that is there already under a new wish.
-fn renewed(old: &Service, spec: &Arc<ServiceSpec>, put: &PutStack) -> Service {
+fn renewed(key: &ServiceKey, old: &Service, spec: &Arc<ServiceSpec>, put: &PutStack) -> Service {
     let mut new = old.clone();
     if !put.no_recreate || old.removing {
         if old.spec != *spec {
             keep_choices(&mut new, spec);
             new.spec = spec.clone();
         }
-        if put.force_recreate {
+        if put.force_recreate.contains(&key.service) {
             new.forced += 1;
         }
         if new.spec.hash != old.spec.hash || new.forced != old.forced {

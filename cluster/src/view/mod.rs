@@ -109,6 +109,9 @@ pub struct StackView {
     pub networks: BTreeMap<NetworkName, Network>,
     /// Its volumes.
     pub volumes: BTreeMap<VolumeName, Volume>,
+    /// The Compose files that it comes from.
+    #[serde(default)]
+    pub config_files: Vec<String>,
 }
 
 /// A service as a person sees it.

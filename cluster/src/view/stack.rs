@@ -31,6 +31,7 @@ impl State {
                 .filter(|(_, volume)| volume.stack == *name)
                 .map(|(name, volume)| (name.clone(), volume.clone()))
                 .collect(),
+            config_files: stack.config_files.clone(),
         })
     }
 

@@ -126,9 +126,12 @@ impl Checker<'_> {
         }
         let message = format!("service `{}` {verb} `{target}`, which is not defined", self.name);
         let known = known.map(String::as_str).filter(|known| *known != self.name || kind != "services");
-        self.report.add(
-            Diagnostic::error(Code::Consistency, span, message).hint(suggest::defined(kind, target, known)),
-        );
+        let alone = kind == "services" && known.clone().next().is_none();
+        let hint = match alone {
+            true => "no other service is defined".to_owned(),
+            false => suggest::defined(kind, target, known),
+        };
+        self.report.add(Diagnostic::error(Code::Consistency, span, message).hint(hint));
     }
 
     pub(super) fn dependencies(&mut self) {

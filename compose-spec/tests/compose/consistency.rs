@@ -66,3 +66,8 @@ fn a_faulty_definition_is_no_reason_to_complain_about_its_users() {
         crate::support::findings("services: {web: {image: a, volumes: ['vol:/v']}}\nvolumes: {vol: 5}");
     assert_eq!(text.matches("error:").count(), 1, "{text}");
 }
+
+#[test]
+fn a_service_alone_can_depend_on_nothing() {
+    refused("services: {web: {image: a, depends_on: [db]}}", "no other service is defined");
+}

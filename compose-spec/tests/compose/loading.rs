@@ -53,6 +53,19 @@ fn without_a_file_there_is_no_project() {
 }
 
 #[test]
+fn a_folder_instead_of_a_file_is_one_finding() {
+    let mut files = MemoryFiles::new();
+    files.insert("/work/shop/compose.yaml", "services: {}");
+    for (named, shown) in [("/work/shop", "."), ("/work", "/work")] {
+        let request = LoadRequest { files: vec![named.into()], ..request() };
+        let loaded = load(&request, &files);
+        let messages: Vec<&str> = loaded.diagnostics.iter().map(|d| d.message.as_str()).collect();
+        assert_eq!(messages, [format!("cannot read the Compose file {shown}: it is a folder")]);
+        assert_eq!(loaded.diagnostics[0].hint.as_deref(), Some("name the file in it"));
+    }
+}
+
+#[test]
 fn the_name_comes_from_the_caller_the_files_or_the_folder() {
     let fixture = "--- compose.yaml\nname: My.Shop${X:-1}\nservices: {}\n";
     assert_eq!(json(fixture)["name"], "myshop1");

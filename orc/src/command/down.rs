@@ -1,13 +1,13 @@
 //! `orc down`: wishes the stack away and waits until nothing of it is left.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use cluster::StopHow;
 use cluster::view::StackView;
+use cluster::{NetworkName, StopHow, VolumeName};
 
 use crate::cli::Global;
 use crate::client::Client;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::follow;
 use crate::output::Output;
 use crate::output::progress::{Renderer, Status, Step};
@@ -26,11 +26,23 @@ pub(crate) struct Args {
     /// Remove containers of services that the file does not name (always done)
     #[arg(long)]
     remove_orphans: bool,
+    /// Remove the services' images, too: all of them, or those made from the file (of which there are none)
+    #[arg(long, value_enum, value_name = "WHICH")]
+    rmi: Option<Rmi>,
+}
+
+/// Which images go with the stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Rmi {
+    /// All that services use.
+    All,
+    /// Those that were built from the file; nothing is built yet.
+    Local,
 }
 
 /// Removes the stack.
 pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
-    let stack = project::stack_name(global, output)?;
+    let stack = project::stack(global, output)?.name;
     let mut client = Client::connect(global).await?;
     let mut watch = StackWatch::open(&mut client, &stack).await?;
     let before = watch.view().cloned();
@@ -42,61 +54,94 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
     watch.reach(version).await?;
 
     let mut renderer = output.progress();
-    let mut shown = Shown::new(before.as_ref(), args.volumes);
+    let shown = Shown::new(before.as_ref(), args.volumes);
     loop {
         shown.update(watch.view(), renderer.as_mut());
-        if watch.view().is_none() {
-            break;
+        match watch.view() {
+            None => break,
+            Some(view) if !view.removing => {
+                renderer.finish();
+                return Err(Failure::new(format!("somebody has started stack `{stack}` again meanwhile")));
+            }
+            Some(_) => {}
         }
         follow::changed(&mut watch, renderer.as_mut()).await?;
     }
     renderer.finish();
+    if args.rmi == Some(Rmi::All) {
+        remove_images(&mut client, before.as_ref(), output).await;
+    }
     Ok(())
+}
+
+/// Removes the images that services were made from; what others still use stays.
+async fn remove_images(client: &mut Client, before: Option<&StackView>, output: &Output) {
+    let services = before.into_iter().flat_map(|view| view.services.values());
+    let names: BTreeSet<String> = services.filter_map(|service| service.spec.compose.image.clone()).collect();
+    for name in names {
+        match client.remove_images(vec![name.clone()], false).await {
+            Ok(_) => output.note(&format!("image `{name}` removed")),
+            Err(Failure::Problem(problem)) => {
+                let why = problem.causes.first().unwrap_or(&problem.message);
+                output.warning(&format!("image `{name}` stays: {why}"));
+            }
+            Err(Failure::Exit(_)) => {}
+        }
+    }
 }
 
 /// What there was, as it goes.
 struct Shown {
-    /// Label and text of each thing by its key.
-    things: BTreeMap<String, (String, String)>,
+    things: Vec<Thing>,
 }
 
 impl Shown {
     fn new(before: Option<&StackView>, volumes: bool) -> Self {
-        let mut things = BTreeMap::new();
+        let mut things = Vec::new();
         if let Some(view) = before {
-            for name in view.services.keys() {
-                things.insert(format!("0 {name}"), (name.clone(), String::new()));
-            }
-            for name in view.volumes.keys().filter(|_| volumes) {
-                things.insert(format!("1 {name}"), ("volume".to_owned(), name.0.clone()));
-            }
-            for name in view.networks.keys() {
-                things.insert(format!("2 {name}"), ("network".to_owned(), name.0.clone()));
-            }
+            things.extend(view.services.keys().cloned().map(Thing::Service));
+            things.extend(view.volumes.keys().filter(|_| volumes).cloned().map(Thing::Volume));
+            things.extend(view.networks.keys().cloned().map(Thing::Network));
         }
         Self { things }
     }
 
-    fn update(&mut self, view: Option<&StackView>, renderer: &mut dyn Renderer) {
-        for (key, (label, name)) in &self.things {
-            let left = view.and_then(|view| left_of(view, key));
-            let status = if left.is_some() { Status::Working } else { Status::Done };
-            let word = left.unwrap_or_else(|| "removed".to_owned());
-            let text = [name.as_str(), word.as_str()].join(" ").trim().to_owned();
-            renderer.update(key, Step { label: label.clone(), text, note: String::new(), status });
+    fn update(&self, view: Option<&StackView>, renderer: &mut dyn Renderer) {
+        for thing in &self.things {
+            let (key, step) = thing.step(view);
+            renderer.update(&key, step);
         }
     }
 }
 
-/// What is still there of a thing; `None` when it is gone.
-fn left_of(view: &StackView, key: &str) -> Option<String> {
-    let (kind, name) = key.split_once(' ')?;
-    match kind {
-        "0" => view.services.get(name).map(|service| match service.tasks.len() {
-            0 => "removing".to_owned(),
-            count => format!("{count} stopping"),
-        }),
-        "1" => view.volumes.keys().any(|volume| volume.0 == name).then(|| "removing".to_owned()),
-        _ => view.networks.keys().any(|network| network.0 == name).then(|| "removing".to_owned()),
+/// One of the things of a stack that go.
+enum Thing {
+    Service(String),
+    Volume(VolumeName),
+    Network(NetworkName),
+}
+
+impl Thing {
+    /// Its place among the others, and where it stands.
+    fn step(&self, view: Option<&StackView>) -> (String, Step) {
+        match self {
+            Self::Service(name) => {
+                let service = view.and_then(|view| view.services.get(name));
+                (format!("0 {name}"), follow::leaving(name, service))
+            }
+            Self::Volume(name) => {
+                let there = view.is_some_and(|view| view.volumes.contains_key(name));
+                (format!("1 {name}"), shared("volume", &name.0, there))
+            }
+            Self::Network(name) => {
+                let there = view.is_some_and(|view| view.networks.contains_key(name));
+                (format!("2 {name}"), shared("network", &name.0, there))
+            }
+        }
     }
+}
+
+fn shared(label: &str, name: &str, there: bool) -> Step {
+    let (word, status) = if there { ("removing", Status::Working) } else { ("removed", Status::Done) };
+    Step { label: label.to_owned(), text: format!("{name} {word}"), note: String::new(), status }
 }

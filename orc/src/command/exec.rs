@@ -48,10 +48,10 @@ pub(crate) struct Args {
 
 /// Runs a command and ends with its exit code.
 pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
-    let stack = project::stack_name(global, output)?;
+    let stack = project::stack(global, output)?;
     let mut client = Client::connect(global).await?;
-    let view = client.stack(&stack).await?;
-    let task = pick::running(view.as_ref(), &args.service, args.index)?;
+    let view = client.stack(&stack.name).await?;
+    let task = pick::running(&stack, view.as_ref(), &args.service, args.index)?;
     let tty = !args.no_tty && !args.detach && terminal::interactive();
     let start = ExecStart {
         task: task.task.id.to_string(),

@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use api::node::{Image, ImageBytes, ImagePullRequest};
+use cluster::Timestamp;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::images::bytes;
-use super::ps::Format;
+use super::images::{bytes, repository_and_tag};
+use super::ps::{self, Format};
+use crate::attach::now_ms;
 use crate::cli::Global;
 use crate::client::{self, Client};
 use crate::failure::{Doing, Failure, Outcome};
@@ -94,22 +96,35 @@ pub(crate) async fn run(command: &Command, global: &Global, output: &Output) -> 
 }
 
 fn list(images: &[Image], quiet: bool, format: Format, output: &Output) {
-    let mut table = Table::new(&["IMAGE", "ID", "SIZE"]);
+    let now = Timestamp(now_ms());
+    let mut table = Table::new(&["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"]);
     for image in images {
         if quiet {
             output.line(&image.id);
-        } else if format == Format::Json {
-            let object = json!({
-                "ID": image.id, "References": image.references, "Digests": image.digests,
-                "Size": image.size_bytes, "CreatedAt": image.created_at_ms,
-            });
-            output.line(&object.to_string());
-        } else {
-            let nameless = [String::from("<none>")];
-            let names = if image.references.is_empty() { &nameless[..] } else { &image.references };
-            names
-                .iter()
-                .for_each(|name| table.row([name.clone(), short(&image.id), bytes(image.size_bytes)]));
+            continue;
+        }
+        let created = Timestamp(image.created_at_ms);
+        // Not every image says when it was made.
+        let dated = image.created_at_ms > 0;
+        let since = if dated { format!("{} ago", ps::ago(now, created)) } else { "N/A".to_owned() };
+        let nameless = [String::from("<none>:<none>")];
+        let names = if image.references.is_empty() { &nameless[..] } else { &image.references };
+        for name in names {
+            let (repository, tag) = repository_and_tag(name);
+            if format == Format::Json {
+                let object = json!({
+                    "ID": image.id, "Repository": repository, "Tag": tag,
+                    "Digest": image.digests.first().map_or("<none>", String::as_str),
+                    "CreatedAt": dated.then(|| ps::time(created)), "CreatedSince": since,
+                    "Size": bytes(image.size_bytes),
+                    // What docker does not say.
+                    "SizeBytes": image.size_bytes,
+                });
+                output.line(&object.to_string());
+            } else {
+                let (id, size) = (short(&image.id), bytes(image.size_bytes));
+                table.row([repository.to_owned(), tag.to_owned(), id, since.clone(), size]);
+            }
         }
     }
     if !quiet && format == Format::Table {

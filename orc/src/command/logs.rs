@@ -58,10 +58,10 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
         since_ms: args.since.as_deref().map(|text| time(text, "--since")).transpose()?,
         until_ms: args.until.as_deref().map(|text| time(text, "--until")).transpose()?,
     };
-    let stack = project::stack_name(global, output)?;
+    let stack = project::stack(global, output)?;
     let mut client = Client::connect(global).await?;
-    let mut watch = StackWatch::open(&mut client, &stack).await?;
-    pick::services(watch.view(), &args.services)?;
+    let mut watch = StackWatch::open(&mut client, &stack.name).await?;
+    pick::services(&stack, watch.view(), &args.services)?;
     let mut lines = Lines::new(client, query);
     let wanted = |service: &str| args.services.is_empty() || args.services.iter().any(|name| name == service);
     if let Some(view) = watch.view() {

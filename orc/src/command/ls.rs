@@ -6,7 +6,7 @@ use cluster::Timestamp;
 use cluster::view::StackView;
 use serde_json::json;
 
-use super::ps::Format;
+use super::ps::{Format, name_filter};
 use crate::attach::now_ms;
 use crate::cli::Global;
 use crate::client::Client;
@@ -27,35 +27,53 @@ pub(crate) struct Args {
     /// Form of the output
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// Only show stacks of which this holds: `name=TEXT`, which the name contains
+    #[arg(long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
 }
 
 /// Prints the stacks.
 pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
+    let names = name_filter(&args.filter)?;
     let mut client = Client::connect(global).await?;
     let now = Timestamp(now_ms());
-    let stacks: Vec<(String, String)> = client
+    let runs = |status: &str| ["running", "restarting", "paused"].iter().any(|state| status.contains(state));
+    let stacks: Vec<Stack> = client
         .list(None)
         .await?
         .iter()
-        .map(|view| (view.name.0.clone(), counts(view, now)))
-        .filter(|(_, status)| args.all || status.contains("running") || status.contains("restarting"))
+        .map(|view| Stack::of(view, now))
+        .filter(|stack| args.all || runs(&stack.status))
+        .filter(|stack| names.iter().all(|name| stack.name.contains(name)))
         .collect();
     if args.quiet {
-        stacks.iter().for_each(|(name, _)| output.line(name));
-        return Ok(());
-    }
-    if args.format == Format::Json {
-        let list: Vec<_> =
-            stacks.iter().map(|(name, status)| json!({"Name": name, "Status": status})).collect();
+        stacks.iter().for_each(|stack| output.line(&stack.name));
+    } else if args.format == Format::Json {
+        let object = |stack: &Stack| json!({"Name": stack.name, "Status": stack.status, "ConfigFiles": stack.config_files});
+        let list: Vec<_> = stacks.iter().map(object).collect();
         output.line(&serde_json::Value::from(list).to_string());
-        return Ok(());
+    } else {
+        let mut table = Table::new(&["NAME", "STATUS", "CONFIG FILES"]);
+        for Stack { name, status, config_files } in stacks {
+            table.row([name, status, config_files]);
+        }
+        output.data(&table.render_within(output.width()));
     }
-    let mut table = Table::new(&["NAME", "STATUS"]);
-    for (name, status) in stacks {
-        table.row([name, status]);
-    }
-    output.data(&table.render());
     Ok(())
+}
+
+/// A stack as a line.
+struct Stack {
+    name: String,
+    status: String,
+    config_files: String,
+}
+
+impl Stack {
+    fn of(view: &StackView, now: Timestamp) -> Self {
+        let config_files = view.config_files.join(",");
+        Self { name: view.name.0.clone(), status: counts(view, now), config_files }
+    }
 }
 
 /// `exited(1), running(4)`.

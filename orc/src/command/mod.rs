@@ -1,5 +1,6 @@
 //! One file per command. Each takes its flags, the global ones and the output, and says how it ended.
 
+pub(crate) mod completion;
 pub(crate) mod config;
 pub(crate) mod down;
 pub(crate) mod engine;
@@ -16,6 +17,7 @@ pub(crate) mod scale;
 pub(crate) mod state;
 pub(crate) mod up;
 pub(crate) mod version;
+pub(crate) mod why;
 
 use crate::cli::{Cli, Command, Global};
 use crate::failure::{Doing, Failure, Outcome};
@@ -30,7 +32,14 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Outcome {
         Command::Graph(args) => graph::run(&args, global, output),
         Command::Engine(command) => engine::run(&command, global, output),
         Command::Version(args) => version::run(&args, output),
+        Command::Completion(args) => {
+            completion::run(&args, output);
+            Ok(())
+        }
+        Command::Man(args) => completion::man(&args, output),
         Command::Up(args) => talk(up::run(&args, global, output)),
+        Command::Plan(args) => talk(up::plan(args, global, output)),
+        Command::Why(args) => talk(why::run(&args, global, output)),
         Command::Create(args) => talk(up::run(&args.into(), global, output)),
         Command::Down(args) => talk(down::run(&args, global, output)),
         Command::Ps(args) => talk(ps::run(&args, global, output)),
@@ -52,11 +61,13 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Outcome {
 
 /// A command that would change something although only a plan was asked for must not run.
 fn refuse_without_plan(command: &Command, global: &Global) -> Outcome {
-    use Command::{Config, Create, Graph, Images, Logs, Ls, Port, Ps, Up, Version};
-    let planned = matches!(command, Up(_) | Create(_));
-    let reads =
-        matches!(command, Config(_) | Graph(_) | Images(_) | Logs(_) | Ls(_) | Port(_) | Ps(_) | Version(_));
-    if !global.dry_run || planned || reads {
+    use Command::{
+        Completion, Config, Create, Graph, Images, Logs, Ls, Man, Plan, Port, Ps, Up, Version, Why,
+    };
+    let planned = matches!(command, Up(_) | Create(_) | Plan(_));
+    let looks = matches!(command, Images(_) | Logs(_) | Ls(_) | Port(_) | Ps(_) | Why(_));
+    let reads = matches!(command, Completion(_) | Config(_) | Graph(_) | Man(_) | Version(_));
+    if !global.dry_run || planned || looks || reads {
         return Ok(());
     }
     Err(Failure::new("this command has no plan to print")

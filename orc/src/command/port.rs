@@ -25,10 +25,10 @@ pub(crate) struct Args {
 
 /// Prints addresses, a line each.
 pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
-    let stack = project::stack_name(global, output)?;
+    let stack = project::stack(global, output)?;
     let mut client = Client::connect(global).await?;
-    let view = client.stack(&stack).await?;
-    let found = pick::services(view.as_ref(), std::slice::from_ref(&args.service))?;
+    let view = client.stack(&stack.name).await?;
+    let found = pick::services(&stack, view.as_ref(), std::slice::from_ref(&args.service))?;
     let wanted = |port: &&PublishedPort| {
         port.protocol == args.protocol
             && port.slot.is_none_or(|slot| slot == args.index)

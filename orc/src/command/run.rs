@@ -77,9 +77,9 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
     watch.reach(version).await?;
     if args.detach {
         let aim = Aim::new([name.clone()], Goal::Started);
-        let reached = follow::settle(&mut watch, &aim, output).await?;
+        follow::settle(&mut watch, &aim, output, &format!("cannot run `{name}`")).await?;
         output.line(&name);
-        return if reached { Ok(()) } else { Err(why_not(watch.view(), &name)) };
+        return Ok(());
     }
     let one_off = OneOff { name: &name, tty, started_ms };
     let code = one_off.follow(&mut client, &mut watch).await;
@@ -115,11 +115,11 @@ async fn prepare(
     let version = client.apply(&wish.put, false).await?.version;
     watch.reach(version).await?;
     let names: Vec<String> = wish.put.services.into_iter().filter(|name| *name != args.service).collect();
-    if names.is_empty() || follow::settle(watch, &Aim::new(names, Goal::Started), output).await? {
+    if names.is_empty() {
         return Ok(());
     }
-    Err(Failure::new(format!("what `{}` depends on could not be started", args.service))
-        .hint("`orc ps -a` says why"))
+    let doing = format!("what `{}` depends on could not be started", args.service);
+    follow::settle(watch, &Aim::new(names, Goal::Started), output, &doing).await
 }
 
 /// The service with what the command line says instead.

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, IsTerminal};
 
-use cluster::{RunAction, StopHow};
+use cluster::{Run, RunAction, StopHow};
 
 use crate::cli::Global;
 use crate::client::Client;
@@ -10,17 +10,18 @@ use crate::failure::{Failure, Outcome};
 use crate::follow::{self, Aim};
 use crate::output::Output;
 use crate::output::raw;
+use crate::pick;
+use crate::project::{self, Stack};
 use crate::settle::Goal;
 use crate::watch::StackWatch;
-use crate::{pick, project};
 
 /// Flags of `orc start`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct StartArgs {
-    /// Wait until everything is running and healthy
+    /// Wait until everything is running and healthy, or has completed
     #[arg(long)]
     wait: bool,
-    /// Seconds to wait at most
+    /// Seconds to wait at most; implies `--wait`
     #[arg(long, value_name = "SECONDS")]
     wait_timeout: Option<u64>,
     /// Services (default: all)
@@ -40,7 +41,7 @@ pub(crate) struct StopArgs {
 /// Flags of `orc restart`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RestartArgs {
-    /// Leave alone what depends on the services
+    /// Leave alone what depends on the services with `restart: true`
     #[arg(long)]
     no_deps: bool,
     /// Seconds that containers get to stop
@@ -69,6 +70,9 @@ pub(crate) struct RmArgs {
     /// Stop the containers first
     #[arg(short, long)]
     stop: bool,
+    /// Remove their anonymous volumes, too (always done)
+    #[arg(short, long)]
+    volumes: bool,
     /// Services (default: all)
     services: Vec<String>,
 }
@@ -77,70 +81,91 @@ pub(crate) struct RmArgs {
 struct Target {
     client: Client,
     watch: StackWatch,
-    stack: String,
+    stack: Stack,
     services: Vec<String>,
 }
 
 impl Target {
     async fn find(names: &[String], global: &Global, output: &Output) -> Outcome<Self> {
-        let stack = project::stack_name(global, output)?;
+        let stack = project::stack(global, output)?;
         let mut client = Client::connect(global).await?;
-        let watch = StackWatch::open(&mut client, &stack).await?;
-        let services = pick::services(watch.view(), names)?;
-        let services: Vec<String> = services.into_iter().map(|(name, _)| name.clone()).collect();
-        if services.is_empty() {
-            return Err(
-                Failure::new(format!("nothing of stack `{stack}` was started")).hint("`orc up -d` does")
-            );
-        }
+        let watch = StackWatch::open(&mut client, &stack.name).await?;
+        let services = pick::services(&stack, watch.view(), names)?;
+        let services = services.into_iter().map(|(name, _)| name.clone()).collect();
         Ok(Self { client, watch, stack, services })
+    }
+
+    /// Whether there is nothing that could be changed, which is then said: as in docker compose it is no failure.
+    fn is_nothing(&self, output: &Output) -> bool {
+        if self.services.is_empty() {
+            output.note(&format!("stack `{}` has no such containers", self.stack.name));
+        }
+        self.services.is_empty()
     }
 
     /// States the wish and waits until the manager has taken it over.
     async fn wish(&mut self, action: &RunAction) -> Outcome {
-        let version = self.client.set_run(&self.stack, &self.services, action).await?;
+        let version = self.client.set_run(&self.stack.name, &self.services, action).await?;
         self.watch.reach(version).await
     }
 
-    async fn reach(&mut self, goal: Goal, timeout: Option<u64>, output: &Output) -> Outcome {
+    async fn reach(&mut self, goal: Goal, timeout: Option<u64>, output: &Output, doing: &str) -> Outcome {
         let timeout = timeout.map(std::time::Duration::from_secs);
         let aim = Aim { timeout, ..Aim::new(self.services.clone(), goal) };
-        if follow::settle(&mut self.watch, &aim, output).await? {
-            return Ok(());
-        }
-        Err(Failure::new("not everything got there").hint("`orc ps -a` says why"))
+        follow::settle(&mut self.watch, &aim, output, doing).await
     }
 }
 
-/// Starts services.
+/// Starts services, and what they depend on: they would wait for it for ever.
 pub(crate) async fn start(args: &StartArgs, global: &Global, output: &Output) -> Outcome {
     let mut target = Target::find(&args.services, global, output).await?;
+    if target.services.is_empty() {
+        let message = match args.services.first() {
+            Some(name) => format!("service `{name}` has no container to start"),
+            None => format!("stack `{}` has no container to start", target.stack.name),
+        };
+        return Err(Failure::new(message).hint("`orc up` makes them"));
+    }
+    if let Some(view) = target.watch.view() {
+        target.services = pick::with_dependencies(view, &target.services).into_iter().collect();
+    }
     target.wish(&RunAction::Start).await?;
-    let goal = if args.wait { Goal::Healthy } else { Goal::Started };
-    target.reach(goal, args.wait_timeout.filter(|_| args.wait), output).await
+    let wait = args.wait || args.wait_timeout.is_some();
+    let goal = if wait { Goal::Healthy } else { Goal::Started };
+    target.reach(goal, args.wait_timeout, output, "not everything could be started").await
 }
 
 /// Stops services.
 pub(crate) async fn stop(args: &StopArgs, global: &Global, output: &Output) -> Outcome {
     let mut target = Target::find(&args.services, global, output).await?;
+    if target.is_nothing(output) {
+        return Ok(());
+    }
     target.wish(&RunAction::Stop(grace(args.timeout))).await?;
-    target.reach(Goal::Stopped, None, output).await
+    target.reach(Goal::Stopped, None, output, "not everything has stopped").await
 }
 
 /// Restarts services.
 pub(crate) async fn restart(args: &RestartArgs, global: &Global, output: &Output) -> Outcome {
     let mut target = Target::find(&args.services, global, output).await?;
-    target.wish(&RunAction::Restart(grace(args.timeout))).await?;
-    target.reach(Goal::Started, None, output).await
+    if target.is_nothing(output) {
+        return Ok(());
+    }
+    let how = grace(args.timeout);
+    target.wish(&if args.no_deps { RunAction::RestartAlone(how) } else { RunAction::Restart(how) }).await?;
+    target.reach(Goal::Started, None, output, "not everything could be restarted").await
 }
 
 /// Kills services.
 pub(crate) async fn kill(args: &KillArgs, global: &Global, output: &Output) -> Outcome {
     let signal = ending_signal(&args.signal)?;
     let mut target = Target::find(&args.services, global, output).await?;
+    if target.is_nothing(output) {
+        return Ok(());
+    }
     let how = StopHow { signal: Some(signal.to_owned()), grace_ms: (signal == "SIGKILL").then_some(0) };
     target.wish(&RunAction::Stop(how)).await?;
-    target.reach(Goal::Stopped, None, output).await
+    target.reach(Goal::Stopped, None, output, "not everything has ended").await
 }
 
 /// The full name of a signal that ends a process.
@@ -159,9 +184,9 @@ fn ending_signal(text: &str) -> Outcome<&'static str> {
 /// Removes containers that do not run.
 pub(crate) async fn rm(args: &RmArgs, global: &Global, output: &Output) -> Outcome {
     let mut target = Target::find(&args.services, global, output).await?;
-    if args.stop {
+    if args.stop && !target.services.is_empty() {
         target.wish(&RunAction::Stop(StopHow::default())).await?;
-        target.reach(Goal::Stopped, None, output).await?;
+        target.reach(Goal::Stopped, None, output, "not everything has stopped").await?;
     }
     let view = target.watch.view();
     let stopped = |name: &String| {
@@ -180,16 +205,31 @@ pub(crate) async fn rm(args: &RmArgs, global: &Global, output: &Output) -> Outco
         return Err(Failure::Exit(1));
     }
     target.wish(&RunAction::Remove(StopHow::default())).await?;
-    let gone = |target: &Target| {
-        let view = target.watch.view();
-        let tasks =
-            |name| view.and_then(|view| view.services.get(name)).map_or(0, |service| service.tasks.len());
-        target.services.iter().all(|name| tasks(name) == 0)
-    };
-    while !gone(&target) {
-        target.watch.changed().await?;
+    target.gone(output).await
+}
+
+impl Target {
+    /// Waits until the containers of the services are gone.
+    async fn gone(&mut self, output: &Output) -> Outcome {
+        let mut renderer = output.progress();
+        loop {
+            let mut left = false;
+            for name in &self.services {
+                let service = self.watch.view().and_then(|view| view.services.get(name));
+                if service.is_some_and(|service| service.run == Run::Started) {
+                    return Err(Failure::new(format!("service `{name}` was started again meanwhile")));
+                }
+                let service = service.filter(|service| !service.tasks.is_empty());
+                left |= service.is_some();
+                renderer.update(name, follow::leaving(name, service));
+            }
+            if !left {
+                renderer.finish();
+                return Ok(());
+            }
+            follow::changed(&mut self.watch, renderer.as_mut()).await?;
+        }
     }
-    Ok(())
 }
 
 fn confirmed(question: &str) -> Outcome<bool> {

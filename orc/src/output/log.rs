@@ -55,6 +55,12 @@ impl LogPrinter {
         raw::stdout(&text);
     }
 
+    /// Prints what happened to somebody, among the lines.
+    pub(crate) fn note(&mut self, name: &str, text: &str) {
+        let color = self.color_of(name);
+        raw::stdout(format!("{}\n", paint(text, color, self.style.color)).as_bytes());
+    }
+
     fn color_of(&mut self, name: &str) -> AnsiColor {
         let next = COLORS[self.names.len() % COLORS.len()];
         self.width = self.width.max(name.chars().count());

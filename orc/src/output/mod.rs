@@ -13,6 +13,7 @@ use std::io::IsTerminal;
 use anstyle::{AnsiColor, Style};
 
 use crate::failure::Failure;
+use crate::why::Chain;
 use progress::{Json, Plain, Quiet, Renderer, Tty};
 
 /// How progress is shown.
@@ -76,6 +77,11 @@ impl Output {
         raw::stdout(text.as_bytes());
     }
 
+    /// Data that need not be text.
+    pub(crate) fn bytes(&self, bytes: &[u8]) {
+        raw::stdout(bytes);
+    }
+
     /// Data, with its line end.
     pub(crate) fn line(&self, text: &str) {
         raw::stdout(format!("{text}\n").as_bytes());
@@ -106,6 +112,31 @@ impl Output {
     /// Whether data on standard output may have colours.
     pub(crate) fn color(&self) -> bool {
         self.color_out
+    }
+
+    /// Characters in a line of the terminal that standard output goes to, if it goes to one.
+    pub(crate) fn width(&self) -> Option<usize> {
+        let stdout = std::io::stdout();
+        let size = stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(stdout).ok())??;
+        Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    }
+
+    /// How a service has come to where it is, with the last lines of its log.
+    pub(crate) fn chain(&self, chain: &Chain, lines: &[Vec<u8>]) {
+        let sign = |well: bool| match well {
+            true => paint("✔", AnsiColor::Green, self.color_out),
+            false => paint("✘", AnsiColor::Red, self.color_out),
+        };
+        let verdict = chain.links.iter().find(|link| !link.well).map_or("as wished", |link| link.stage);
+        let mut text = format!("{} {}: {verdict}\n", sign(chain.well), chain.task);
+        for link in &chain.links {
+            let said: String = link.text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            text.push_str(&format!("   {} {:<13} {said}\n", sign(link.well), link.stage));
+        }
+        raw::stdout(text.as_bytes());
+        for line in lines {
+            raw::stdout(&[b"     | ", line.trim_ascii_end(), b"\n"].concat());
+        }
     }
 
     /// A renderer for one stream of progress.
