@@ -121,6 +121,9 @@ fn service_spec(
     files: &FileDigests,
 ) -> Result<ServiceSpec, String> {
     let networks = attachments(names, service)?;
+    if let Some(port) = service.ports.iter().find(|port| u16::try_from(port.target).is_err()) {
+        return Err(format!("no container has a port {}", port.target));
+    }
     let mut volumes = BTreeMap::new();
     for mount in service.volumes.iter().filter(|mount| mount.kind == MountKind::Volume) {
         if let Some(key) = &mount.source {

@@ -37,7 +37,7 @@ pub(crate) fn to_int(text: &str) -> Option<i64> {
     text.parse().ok()
 }
 
-/// Reads a number.
+/// Reads a number; what is beyond the range of numbers is none.
 pub(crate) fn to_float(text: &str) -> Option<f64> {
-    text.parse().ok()
+    crate::scalar::parse_float(text).filter(|value| value.is_finite())
 }

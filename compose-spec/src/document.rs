@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Number, Value as Json};
 
+use crate::diagnostic::Code;
 use crate::node::{Node, Value};
+use crate::report::Report;
 
 /// The tree as it stands.
 pub(crate) fn to_json(node: &Node) -> Json {
@@ -17,5 +19,17 @@ pub(crate) fn to_json(node: &Node) -> Json {
         Value::Map(map) => Json::Object(
             map.iter().map(|(key, entry)| (key.to_owned(), to_json(&entry.node))).collect::<Map<_, _>>(),
         ),
+    }
+}
+
+/// Reports numbers that JSON cannot express.
+pub(crate) fn check_numbers(node: &Node, report: &mut Report) {
+    match &node.value {
+        Value::Float(value) if !value.is_finite() => {
+            report.error(Code::Value, node.span, "a number that is not finite cannot be printed as JSON");
+        }
+        Value::Seq(items) => items.iter().for_each(|item| check_numbers(item, report)),
+        Value::Map(map) => map.iter().for_each(|(_, entry)| check_numbers(&entry.node, report)),
+        _ => {}
     }
 }

@@ -33,7 +33,10 @@ pub(crate) fn parse(
 }
 
 /// Reads a file in which every value is verbatim: no quotes, no comments after values, no variables.
-pub(crate) fn parse_raw(text: &str, file: FileId) -> Vec<Assignment> {
+///
+/// # Errors
+/// The first line without a proper name.
+pub(crate) fn parse_raw(text: &str, file: FileId) -> Result<Vec<Assignment>, Diagnostic> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut found = Vec::new();
     for (index, line) in text.lines().enumerate() {
@@ -51,9 +54,14 @@ pub(crate) fn parse_raw(text: &str, file: FileId) -> Vec<Assignment> {
             column: 1,
             length: u32::try_from(line.chars().count()).unwrap_or(u32::MAX),
         };
-        found.push(Assignment { name: name.trim().to_owned(), value, span });
+        if name.is_empty() || name.contains([' ', '\t']) {
+            let message = format!("`{name}` cannot be the name of a variable");
+            return Err(Diagnostic::error(Code::Dotenv, span, message)
+                .hint("expected `NAME=value` without spaces around the name"));
+        }
+        found.push(Assignment { name: name.to_owned(), value, span });
     }
-    found
+    Ok(found)
 }
 
 struct Parser<'a> {
@@ -95,29 +103,38 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// One setting. What follows a closing quote on the same line is the next one.
     fn statement(&mut self) -> Result<(), Diagnostic> {
         if let Some(rest) = self.rest().strip_prefix("export")
-            && rest.starts_with([' ', '\t'])
+            && rest.starts_with([' ', '\t', '\r', '\n', '\u{c}'])
         {
-            let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+            let blank = rest.len() - rest.trim_start_matches(is_blank).len();
             self.advance("export".len() + blank);
         }
         let line = &self.rest()[..self.line_end()];
         let span = self.span(line);
         let separator = line.find(['=', ':']);
-        let key = &line[..separator.unwrap_or(line.len())];
-        let name = key.trim_end();
-        self.check_name(name, span)?;
-        let Some(separator) = separator else {
-            self.advance(line.len());
-            self.found.push(Assignment { name: name.to_owned(), value: None, span });
-            return Ok(());
-        };
-        self.advance(separator + 1);
-        let blank = self.rest().len() - self.rest().trim_start_matches([' ', '\t', '\r']).len();
-        self.advance(blank);
-        let value = self.value(span)?;
-        self.found.push(Assignment { name: name.to_owned(), value: Some(value), span });
+        let name = line[..separator.unwrap_or(line.len())].trim_end();
+        let cut_off = separator.is_none() && line.len() == self.rest().len();
+        self.check_name(name, cut_off, span)?;
+        match separator {
+            Some(separator) => {
+                self.advance(separator + 1);
+                let blank = self.rest().len() - self.rest().trim_start_matches(is_blank).len();
+                self.advance(blank);
+                let value = self.value(span)?;
+                self.found.push(Assignment { name: name.to_owned(), value: Some(value), span });
+            }
+            // The reference does not see the name in a last line without an end, and takes it for a value.
+            None if cut_off => {
+                self.advance(line.len());
+                self.found.push(Assignment { name: String::new(), value: Some(name.to_owned()), span });
+            }
+            None => {
+                self.advance(line.len());
+                self.found.push(Assignment { name: name.to_owned(), value: None, span });
+            }
+        }
         Ok(())
     }
 
@@ -132,12 +149,8 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn check_name(&self, name: &str, span: Span) -> Result<(), Diagnostic> {
-        if name.is_empty() {
-            return Err(Diagnostic::error(Code::Dotenv, span, "a line begins without a variable name")
-                .hint("expected `NAME=value`"));
-        }
-        if name.contains(char::is_whitespace) {
+    fn check_name(&self, name: &str, spaces: bool, span: Span) -> Result<(), Diagnostic> {
+        if name.contains(' ') && !spaces {
             return Err(Diagnostic::error(
                 Code::Dotenv,
                 span,
@@ -145,13 +158,12 @@ impl<'a> Parser<'a> {
             )
             .hint("expected `NAME=value`; a comment begins with `#`"));
         }
-        let valid = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '[' | ']');
+        let valid = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '[' | ']') || is_blank(c);
         match name.chars().find(|c| !valid(*c)) {
-            Some(c) => Err(Diagnostic::error(
-                Code::Dotenv,
-                span,
-                format!("unexpected `{}` in the variable name `{name}`", c.escape_default()),
-            )),
+            Some(c) => {
+                let message = format!("unexpected `{}` in the variable name `{name}`", c.escape_default());
+                Err(Diagnostic::error(Code::Dotenv, span, message).hint("expected `NAME=value`"))
+            }
             None => Ok(()),
         }
     }
@@ -168,7 +180,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// A value in quotes, which may go over several lines; what follows the closing quote is dropped.
+    /// A value in quotes, which may go over several lines.
     fn quoted(&mut self, quote: char, span: Span) -> Result<String, Diagnostic> {
         let body = &self.rest()[1..];
         let mut value = String::new();
@@ -192,7 +204,6 @@ impl<'a> Parser<'a> {
                 .hint(format!("add {quote} where it ends")));
         };
         self.advance(end + 2);
-        self.advance(self.line_end());
         if quote == '"' { self.expand(&unescape(&value), span) } else { Ok(value) }
     }
 
@@ -223,6 +234,11 @@ impl Lookup for Known<'_> {
     }
 
     fn used(&mut self, _: &str, _: Use<'_>, _: std::ops::Range<usize>, _: bool) {}
+}
+
+/// White space within a line.
+fn is_blank(c: char) -> bool {
+    matches!(c, '\t' | '\u{b}' | '\u{c}' | '\r' | ' ' | '\u{85}' | '\u{a0}')
 }
 
 /// Replaces the escapes of double quotes. `\$` becomes `$$`, which interpolation makes a literal `$`.
@@ -258,11 +274,12 @@ fn escape(tail: &str) -> (Option<String>, usize) {
         Some(b'\\') => plain("\\"),
         Some(b'$') => plain("$$"),
         Some(b'0') => {
-            let digits = tail[1..].bytes().take(3).take_while(|b| (b'0'..=b'7').contains(b)).count();
-            let code = u8::from_str_radix(&tail[1..=digits], 8).ok().filter(|_| digits == 3);
-            match code {
+            let digits = tail[1..].bytes().take(3).take_while(u8::is_ascii_digit).count();
+            let code = &tail[1..=digits];
+            match u8::from_str_radix(code, 8).ok().filter(|_| digits == 3) {
                 Some(code) => (Some(char::from(code).to_string()), 1 + digits),
-                None => (None, 0),
+                // What is no code loses its zero, as in the reference.
+                None => (Some(format!("\\{code}")), 1 + digits),
             }
         }
         _ => (None, 0),
@@ -300,6 +317,8 @@ mod tests {
         check("A=1\n\n# comment\nB=2", &[("A", Some("1")), ("B", Some("2"))]);
         check("A=\nB=2", &[("A", Some("")), ("B", Some("2"))]);
         check("A\nB=2", &[("A", None), ("B", Some("2"))]);
+        check("export\nB=2", &[("", None), ("B", Some("2"))]);
+        check("A\tB=2", &[("A\tB", Some("2"))]);
     }
 
     #[test]
@@ -319,7 +338,25 @@ mod tests {
         one(r"A='a\nb'", r"a\nb");
         one(r"A='it\'s'", "it's");
         one(r"A='$B $$'", "$B $$");
-        one(r#"A="1" dropped"#, "1");
+        one("A=\"1\" # dropped", "1");
+    }
+
+    #[test]
+    fn what_follows_a_closing_quote_is_the_next_setting() {
+        check("A=\"1\" B='2'C=3\n", &[("A", Some("1")), ("B", Some("2")), ("C", Some("3"))]);
+        check("A='1' outside\n", &[("A", Some("1")), ("outside", None)]);
+    }
+
+    #[test]
+    fn a_value_may_lack_its_name() {
+        check("=1\n", &[("", Some("1"))]);
+        check("A=1\nLAST", &[("A", Some("1")), ("", Some("LAST"))]);
+    }
+
+    #[test]
+    fn codes_in_double_quotes_are_octal() {
+        one(r#"A="\0101""#, "A");
+        one(r#"A="\0|\07|\0999""#, r"\|\7|\999");
     }
 
     #[test]
@@ -333,7 +370,7 @@ mod tests {
 
     #[test]
     fn malformed_lines_are_refused_at_their_place() {
-        for (text, line) in [("A=1\nB C=2", 2), ("A='x", 1), ("=1", 1), ("A!=1", 1), ("A=${", 1)] {
+        for (text, line) in [("A=1\nB C=2", 2), ("A='x", 1), ("A='1' \"2\"", 1), ("A!=1", 1), ("A=${", 1)] {
             let finding = parse(text, file(), &|_| None).expect_err(text);
             assert_eq!(finding.span.map(|span| span.line), Some(line), "{text:?}");
         }
@@ -341,8 +378,11 @@ mod tests {
 
     #[test]
     fn raw_files_are_taken_verbatim() {
-        let found = parse_raw("# c\nA=\"x\" # $Y\nB", file());
+        let found = parse_raw("# c\nA=\"x\" # $Y\nB", file()).unwrap();
         let found: Vec<_> = found.iter().map(|a| (a.name.as_str(), a.value.as_deref())).collect();
         assert_eq!(found, [("A", Some("\"x\" # $Y")), ("B", None)]);
+        for text in ["=1", "A =1", "A B"] {
+            assert!(parse_raw(text, file()).is_err(), "{text}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::environment::Environment;
 use crate::format::SERVICE;
 use crate::limits;
-use crate::loader::Loader;
+use crate::loader::{EXTENDED, Loader};
 use crate::merge;
 use crate::node::{Map, Node, Value};
 use crate::paths;
@@ -112,7 +112,7 @@ impl Loader<'_> {
         }
         let base = (!self.request.no_path_resolution).then(|| paths::folder(path));
         let origin = paths::Origin { base, environment: Rc::clone(environment) };
-        let documents = self.documents(path, "extended file", Some(at), origin)?;
+        let documents = self.documents(path, EXTENDED, Some(at), origin)?;
         let mut merged = Node::empty_map(at);
         for mut document in documents {
             self.interpolate(&mut document, environment);

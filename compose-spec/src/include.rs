@@ -7,7 +7,7 @@ use crate::diagnostic::Code;
 use crate::environment::Environment;
 use crate::interpolate::PROJECT;
 use crate::limits;
-use crate::loader::Loader;
+use crate::loader::{INCLUDED, Loader};
 use crate::merge;
 use crate::node::{Map, Node, Value};
 use crate::paths;
@@ -43,7 +43,12 @@ impl Loader<'_> {
             // The schema will say what is wrong with it.
             _ => return,
         };
-        let Some(Value::Seq(entries)) = includes.map(|node| node.value) else { return };
+        let Some(mut includes) = includes.filter(|node| node.as_seq().is_some()) else { return };
+        if let Some(rule) = PROJECT.shape.entry("include") {
+            let (place, key) = (Place::TOP.key("include"), includes.span);
+            crate::schema::check(&mut includes, rule, &place, key, &mut self.report);
+        }
+        let Value::Seq(entries) = includes.value else { return };
         let folder = paths::folder(path);
         for entry in &entries {
             let include = read_entry(entry);
@@ -88,7 +93,7 @@ impl Loader<'_> {
         };
         let environment = self.included_environment(include, &base, scope)?;
         let inner = Scope { base, environment: Rc::new(environment), chain };
-        self.merged(&files, "included file", &inner)
+        self.merged(&files, INCLUDED, &inner)
     }
 
     fn included_environment(&mut self, include: &Include, base: &Path, scope: &Scope) -> Option<Environment> {
@@ -116,7 +121,7 @@ impl Loader<'_> {
     }
 
     /// Reads and merges files in order, each with what it extends and includes.
-    pub(crate) fn merged(&mut self, files: &[(PathBuf, Span)], what: &str, scope: &Scope) -> Option<Node> {
+    pub(crate) fn merged(&mut self, files: &[(PathBuf, Span)], what: &'static str, scope: &Scope) -> Option<Node> {
         let mut merged: Option<Node> = None;
         for (path, span) in files {
             let origin = self.origin_of(scope);

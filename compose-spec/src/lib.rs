@@ -117,6 +117,7 @@ mod validate;
 mod variables;
 mod yaml;
 mod yaml_indent;
+mod yaml_print;
 mod yaml_scalar;
 
 pub use diagnostic::{Code, Diagnostic, Severity};
@@ -130,4 +131,4 @@ pub use render::render;
 pub use request::{LoadRequest, Loaded, Variable};
 pub use source::{FileId, Sources, Span};
 pub use suggest::defined;
-pub use support::{Support, check_support, support, support_markdown};
+pub use support::{Requirement, Support, Target, check_support, support, support_markdown};

@@ -24,6 +24,7 @@ use crate::project::{Project, Service};
 use crate::request::{LoadRequest, Loaded};
 use crate::schema;
 use crate::select;
+use crate::source::{FileId, Span};
 use crate::support;
 use crate::suspicious;
 use crate::unique;
@@ -47,19 +48,27 @@ pub fn load(request: &LoadRequest, files: &dyn Files) -> Loaded {
     loaded.diagnostics = loader.report.finish();
     for finding in &mut loaded.diagnostics {
         add_origins(finding, &origins);
+        add_way(finding, &mut loader.brought);
     }
     loaded.sources = loader.sources;
     loaded
 }
 
 /// Says where the variables of a faulty value were set.
-fn add_origins(
-    finding: &mut Diagnostic,
-    origins: &BTreeMap<crate::source::Span, Vec<(crate::source::Span, String)>>,
-) {
+fn add_origins(finding: &mut Diagnostic, origins: &BTreeMap<Span, Vec<(Span, String)>>) {
     let Some(found) = finding.span.and_then(|span| origins.get(&span)) else { return };
     for (span, name) in found {
         finding.related.push((*span, format!("`{name}` is set here")));
+    }
+}
+
+/// Says through which files the fault came in, from the file of the fault to the one that was asked for. It is said
+/// with the first finding in each file.
+fn add_way(finding: &mut Diagnostic, brought: &mut BTreeMap<FileId, (Span, &'static str)>) {
+    let mut file = finding.span.map(|span| span.file);
+    while let Some((at, how)) = file.and_then(|file| brought.remove(&file)) {
+        finding.related.push((at, how.to_owned()));
+        file = Some(at.file);
     }
 }
 
@@ -172,7 +181,7 @@ fn complete(
     loaded.profiles = select::declared_profiles(tree);
     profiles.extend(select::profiles_of(tree, &loader.request.services, &profiles));
     let disabled = select::take_disabled(tree, &profiles);
-    loaded.unsupported = support::unsupported(tree);
+    loaded.requirements = support::requirements(tree, loader.request.target);
     if let Some(services) = tree.get_mut("services") {
         for (_, entry) in services.entries_mut() {
             loader.fold_label_files(&mut entry.node);
@@ -225,6 +234,7 @@ fn typed(loader: &mut Loader<'_>, tree: &Node) -> Option<Project> {
             "configs" => decode::decode(node).map(|configs| project.configs = configs),
             "models" => decode::decode(node).map(|models| project.models = models),
             key if key.starts_with("x-") => {
+                crate::document::check_numbers(node, &mut loader.report);
                 project.extensions.0.insert(key.to_owned(), crate::document::to_json(node));
                 Ok(())
             }

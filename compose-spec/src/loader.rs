@@ -18,6 +18,11 @@ use crate::request::LoadRequest;
 use crate::source::{FileId, Sources, Span};
 use crate::yaml;
 
+/// What messages call a file that `extends` names.
+pub(crate) const EXTENDED: &str = "extended file";
+/// What messages call a file that `include` names.
+pub(crate) const INCLUDED: &str = "included file";
+
 /// The state that loading one project needs.
 pub(crate) struct Loader<'a> {
     pub(crate) request: &'a LoadRequest,
@@ -26,6 +31,8 @@ pub(crate) struct Loader<'a> {
     pub(crate) report: Report,
     pub(crate) uses: Uses,
     pub(crate) origins: Origins,
+    /// For files that others led to: where, and how.
+    pub(crate) brought: BTreeMap<FileId, (Span, &'static str)>,
     /// Services of extended files, each read once.
     pub(crate) extended: BTreeMap<PathBuf, Map>,
     /// Services that are known to extend one another in a circle.
@@ -43,6 +50,7 @@ impl<'a> Loader<'a> {
             report: Report::default(),
             uses: Uses::default(),
             origins: Origins::default(),
+            brought: BTreeMap::new(),
             extended: BTreeMap::new(),
             circles: BTreeSet::new(),
             bytes: 0,
@@ -105,12 +113,16 @@ impl<'a> Loader<'a> {
     pub(crate) fn documents(
         &mut self,
         path: &Path,
-        what: &str,
+        what: &'static str,
         at: Option<Span>,
         origin: Origin,
     ) -> Option<Vec<Node>> {
         let file = self.read(path, what, at)?;
         self.origins.insert(file, origin);
+        if let Some(at) = at {
+            let how = if what == EXTENDED { "the file is extended here" } else { "the file is included here" };
+            self.brought.insert(file, (at, how));
+        }
         let documents = yaml::parse(self.sources.text(file), file, &mut self.report)?;
         let mut kept = Vec::with_capacity(documents.len());
         for document in documents {
@@ -148,7 +160,16 @@ impl<'a> Loader<'a> {
         let file = self.read(path, "environment file", at)?;
         let lookup = |name: &str| outside.get(name).map(str::to_owned);
         match dotenv::parse(self.sources.text(file), file, &lookup) {
-            Ok(assignments) => Some(assignments),
+            Ok(assignments) => {
+                for nameless in assignments.iter().filter(|a| a.name.is_empty() && a.value.is_some()) {
+                    let message = "this sets a variable without a name";
+                    self.report.add(
+                        Diagnostic::warning(Code::Suspicious, nameless.span, message)
+                            .hint("write `NAME=value`; end a line that only hands a variable on with a line break"),
+                    );
+                }
+                Some(assignments)
+            }
             Err(finding) => {
                 self.report.add(match at {
                     Some(at) => finding.related(at, "the file is used here"),

@@ -1,4 +1,4 @@
-//! Findings as text for people: message, place, excerpt, hint.
+//! Findings as text for people: message, place, excerpt, hint; made for terminals of 80 columns.
 //!
 //! ```text
 //! error: service `web` depends on `cache`, which is not defined
@@ -11,15 +11,22 @@
 
 use std::fmt::Write as _;
 
+use unicode_width::UnicodeWidthChar;
+
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::source::{Sources, Span};
 
-/// Columns of an excerpt; a longer line is cut around the place.
-const EXCERPT_WIDTH: usize = 72;
+/// Columns of the whole text.
+const WIDTH: usize = 80;
+/// Columns from one tab stop to the next.
+const TAB: usize = 4;
+/// What stands where a line is cut.
+const CUT: &str = "...";
 
 /// All findings with their excerpts and hints, as one text; `color` adds ANSI escapes.
 ///
-/// The text ends with a line break unless it is empty. Control characters of the files never get through.
+/// The text ends with a line break unless it is empty. Messages are wrapped at 80 columns, except inside of words.
+/// Control characters of the files never get through.
 #[must_use]
 pub fn render(diagnostics: &[Diagnostic], sources: &Sources, color: bool) -> String {
     let mut out = String::new();
@@ -49,7 +56,7 @@ fn finding(out: &mut String, diagnostic: &Diagnostic, sources: &Sources, style: 
         Severity::Error => ("error", "1;31"),
         Severity::Warning => ("warning", "1;33"),
     };
-    line(out, &format!("{}: {}", style.paint(escape, name), plain(&diagnostic.message)));
+    paragraph(out, name, escape, &diagnostic.message, style);
     if let Some(span) = diagnostic.span {
         excerpt(out, span, None, escape, sources, style);
     }
@@ -57,8 +64,30 @@ fn finding(out: &mut String, diagnostic: &Diagnostic, sources: &Sources, style: 
         excerpt(out, *span, Some(label), "1;34", sources, style);
     }
     if let Some(hint) = &diagnostic.hint {
-        line(out, &format!("{}: {}", style.paint("1;36", "hint"), plain(hint)));
+        paragraph(out, "hint", "1;36", hint, style);
     }
+}
+
+/// A text behind its title, broken between words where it would leave the terminal; what follows is indented.
+fn paragraph(out: &mut String, title: &str, escape: &str, text: &str, style: Style) {
+    out.push_str(&style.paint(escape, title));
+    out.push(':');
+    let indent = title.len() + 2;
+    let mut column = indent - 1;
+    for (index, word) in plain(text).split(' ').enumerate() {
+        let width = width_of(word);
+        if index > 0 && column + 1 + width > WIDTH && !word.is_empty() {
+            out.push('\n');
+            out.push_str(&" ".repeat(indent));
+            column = indent;
+        } else {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += width;
+    }
+    out.push('\n');
 }
 
 /// One place: where it is, the line, and a mark below it.
@@ -69,36 +98,83 @@ fn excerpt(out: &mut String, span: Span, label: Option<&str>, escape: &str, sour
     let arrow = style.paint("1;34", if label.is_some() { ":::" } else { "-->" });
     let place = format!("{}:{}:{}", plain(sources.shown(span.file)), span.line, span.column);
     line(out, &format!("{gutter}{arrow} {place}"));
-    let Some(text) = sources.line(span.file, span.line) else { return };
-    let (text, column) = window(text, (span.column.max(1) - 1) as usize);
-    let available = text.chars().count().saturating_sub(column);
-    let length = (span.length as usize).clamp(1, available.max(1));
-    let mark = style.paint(escape, &"^".repeat(length));
-    let note = label.map_or_else(String::new, |label| format!(" {}", style.paint(escape, &plain(label))));
+    let Some(text) = sources.line(span.file, span.line) else {
+        if let Some(label) = label {
+            line(out, &format!("{gutter} {bar} {}", style.paint(escape, &plain(label))));
+        }
+        return;
+    };
+    let shown = window(text, span, WIDTH - gutter.len() - 3);
+    let mark = style.paint(escape, &"^".repeat(shown.marked));
     line(out, &format!("{gutter} {bar}"));
-    line(out, &format!(" {} {bar} {}", style.paint("1;34", &number), text.trim_end()));
-    line(out, &format!("{gutter} {bar} {}{mark}{note}", " ".repeat(column)));
+    line(out, &format!(" {} {bar} {}", style.paint("1;34", &number), shown.text.trim_end()));
+    let Some(label) = label.map(plain) else {
+        line(out, &format!("{gutter} {bar} {}{mark}", " ".repeat(shown.column)));
+        return;
+    };
+    let beside = gutter.len() + 3 + shown.column + shown.marked + 1 + width_of(&label) <= WIDTH;
+    let label = style.paint(escape, &label);
+    if beside {
+        line(out, &format!("{gutter} {bar} {}{mark} {label}", " ".repeat(shown.column)));
+    } else {
+        line(out, &format!("{gutter} {bar} {}{mark}", " ".repeat(shown.column)));
+        line(out, &format!("{gutter} {bar} {label}"));
+    }
 }
 
-/// The part of a line around a column, and where the column is in it. Tabs become spaces of the same width,
-/// so that the mark stands below what it marks.
-fn window(text: &str, column: usize) -> (String, usize) {
-    let chars: Vec<char> = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if chars.len() <= EXCERPT_WIDTH {
-        return (chars.into_iter().collect(), column);
+/// A part of a line as a terminal shows it.
+struct Window {
+    text: String,
+    /// Where the mark begins, in columns of the terminal.
+    column: usize,
+    /// How long the mark is, in columns.
+    marked: usize,
+}
+
+/// The part of a line around a place, at most `width` columns of it. Tabs become spaces, so that the mark stands
+/// below what it marks; the rest of a mark that does not fit is left out.
+fn window(text: &str, span: Span, width: usize) -> Window {
+    let first = (span.column.max(1) - 1) as usize;
+    let last = first + (span.length as usize).max(1);
+    let mut cells: Vec<(String, usize)> = Vec::new();
+    let mut column = 0;
+    for c in text.chars() {
+        let (shown, wide) = match c {
+            '\t' => (" ".repeat(TAB - column % TAB), TAB - column % TAB),
+            c => (if c.is_control() { ' ' } else { c }.to_string(), c.width().unwrap_or(1)),
+        };
+        column += wide;
+        cells.push((shown, wide));
     }
-    let start = column.saturating_sub(EXCERPT_WIDTH / 2).min(chars.len() - EXCERPT_WIDTH);
-    let end = start + EXCERPT_WIDTH;
-    let mut shown: String = chars[start..end].iter().collect();
-    let mut column = column - start;
-    if start > 0 {
-        shown.insert_str(0, "...");
-        column += 3;
+    let columns = |cells: &[(String, usize)]| cells.iter().map(|(_, wide)| wide).sum::<usize>();
+    let first = first.min(cells.len());
+    let last = last.clamp(first, cells.len().max(first));
+    let (mut from, mut to) = (0, cells.len());
+    if columns(&cells) > width {
+        // Half of what is before the place, at most, and then as much as fits.
+        let room = width - 2 * CUT.len();
+        from = first;
+        while from > 0 && (columns(&cells[from - 1..first]) <= room / 2 || columns(&cells[from - 1..]) <= room) {
+            from -= 1;
+        }
+        to = from;
+        while to < cells.len() && columns(&cells[from..=to]) <= room {
+            to += 1;
+        }
     }
-    if end < chars.len() {
-        shown.push_str("...");
+    let before = if from > 0 { CUT } else { "" };
+    let after = if to < cells.len() { CUT } else { "" };
+    let shown: String = cells[from..to].iter().map(|(text, _)| text.as_str()).collect();
+    Window {
+        text: format!("{before}{shown}{after}"),
+        column: before.len() + columns(&cells[from..first]),
+        marked: columns(&cells[first..last.min(to).max(first)]).max(1),
     }
-    (shown, column)
+}
+
+/// How many columns of a terminal a text takes.
+fn width_of(text: &str) -> usize {
+    text.chars().map(|c| c.width().unwrap_or(0)).sum()
 }
 
 /// Text on one line, without control characters.
@@ -109,4 +185,49 @@ fn plain(text: &str) -> String {
 fn line(out: &mut String, text: &str) {
     // Writing to a string cannot fail.
     let _ = writeln!(out, "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn shown(text: &str, column: u32, length: u32, label: Option<&str>) -> String {
+        let mut sources = Sources::default();
+        let file = sources.add(Path::new("/a.yaml"), "a.yaml".to_owned(), text.to_owned());
+        let span = Span { file, line: 1, column, length };
+        let mut out = String::new();
+        excerpt(&mut out, span, label, "", &sources, Style { color: false });
+        out
+    }
+
+    #[test]
+    fn marks_stand_below_what_they_mark() {
+        assert_eq!(shown("a: b", 4, 1, None), "  --> a.yaml:1:4\n   |\n 1 | a: b\n   |    ^\n");
+        // A tab reaches to the next stop, whatever stands before it.
+        assert_eq!(shown("a:\tbc", 4, 2, None), "  --> a.yaml:1:4\n   |\n 1 | a:  bc\n   |     ^^\n");
+        // Wide characters take two columns, combining ones none.
+        assert_eq!(shown("名前: e\u{301}x", 5, 3, None), "  --> a.yaml:1:5\n   |\n 1 | 名前: e\u{301}x\n   |       ^^\n");
+        assert_eq!(shown("a: b\r", 5, 1, None), "  --> a.yaml:1:5\n   |\n 1 | a: b\n   |     ^\n");
+    }
+
+    #[test]
+    fn long_lines_are_cut_around_the_place() {
+        let text = format!("{}bad{}", "x".repeat(200), "y".repeat(200));
+        let out = shown(&text, 201, 3, Some("a label that does not fit beside the mark any more"));
+        for line in out.lines() {
+            assert!(width_of(line) <= WIDTH, "{line}");
+        }
+        let lines: Vec<&str> = out.lines().collect();
+        assert_eq!(lines[2].find("bad"), lines[3].find("^^^"), "{out}");
+    }
+
+    #[test]
+    fn messages_are_wrapped_between_words() {
+        let mut out = String::new();
+        paragraph(&mut out, "hint", "", "word ".repeat(30).trim_end(), Style { color: false });
+        let lines: Vec<&str> = out.lines().collect();
+        assert!(lines.len() == 2 && lines.iter().all(|line| line.len() <= WIDTH), "{out}");
+        assert!(lines[1].starts_with("      word"), "{out}");
+    }
 }

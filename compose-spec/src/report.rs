@@ -44,6 +44,7 @@ impl Report {
     /// All findings by place; those without one first.
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
         self.findings.sort_by_key(|finding| finding.span);
+        self.findings.dedup_by(|later, first| is_same_fault(first, later));
         if self.errors > 0 && !self.findings.iter().any(Diagnostic::is_error) {
             // Warnings filled the list first: the reason for the refusal must still be said.
             self.findings.push(Diagnostic::error(
@@ -56,5 +57,37 @@ impl Report {
             self.findings.push(Diagnostic::warning(Code::Limit, None, message));
         }
         self.findings
+    }
+}
+
+/// Whether two findings are about one text that several services inherit, by `extends` or an alias.
+fn is_same_fault(first: &Diagnostic, later: &Diagnostic) -> bool {
+    first.span.is_some()
+        && (first.span, first.severity, first.code) == (later.span, later.severity, later.code)
+        && without_service(&first.message).is_some_and(|text| Some(text) == without_service(&later.message))
+}
+
+/// A message without the name of the first service in it.
+fn without_service(message: &str) -> Option<(&str, &str)> {
+    let (before, rest) = message.split_once("`services.")?;
+    let (_, after) = rest.split_once('.')?;
+    Some((before, after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Sources;
+
+    #[test]
+    fn a_fault_that_several_services_inherit_is_shown_once() {
+        let file = Sources::default().add(std::path::Path::new("a"), "a".to_owned(), String::new());
+        let span = Span { file, line: 1, column: 1, length: 1 };
+        let mut report = Report::default();
+        for message in ["`services.a.image` is bad", "`services.b.image` is bad", "`services.b.user` is bad"] {
+            report.error(Code::Value, span, message);
+        }
+        let messages: Vec<_> = report.finish().into_iter().map(|finding| finding.message).collect();
+        assert_eq!(messages, ["`services.a.image` is bad", "`services.b.user` is bad"]);
     }
 }

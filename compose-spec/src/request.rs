@@ -1,13 +1,15 @@
 //! What is asked of the loader, and what it answers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::diagnostic::Diagnostic;
 use crate::project::Project;
 use crate::source::Sources;
+use crate::support::{Requirement, Target};
+use crate::yaml_print;
 
 /// What to load and how; the flags are those of `docker compose` and `docker compose config`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub struct LoadRequest {
     pub no_consistency: bool,
     /// Leave `env_file` unread.
     pub no_env_resolution: bool,
+    /// What the project is to run on; decides what [`Loaded::requirements`] lists.
+    pub target: Target,
 }
 
 /// What came of a request.
@@ -66,7 +70,8 @@ pub struct Loaded {
     pub variables: BTreeMap<String, Variable>,
     /// The variables that interpolation had: the caller's environment over the environment files.
     pub environment: BTreeMap<String, String>,
-    pub(crate) unsupported: Vec<Diagnostic>,
+    /// What the enabled services ask for that is not simply honoured on the request's target.
+    pub requirements: Vec<Requirement>,
 }
 
 /// How the files use a variable.
@@ -107,6 +112,18 @@ impl Loaded {
         // In JSON a `$` can only stand inside of a text.
         let text = serde_json::to_string_pretty(project).ok()?;
         Some(if text.contains('$') { text.replace('$', "$$") } else { text })
+    }
+
+    /// What `config` prints: the same as [`Self::to_json`], as YAML.
+    #[must_use]
+    pub fn to_yaml_text(&self) -> Option<String> {
+        Some(yaml_print::print(&self.to_json()?))
+    }
+
+    /// The files that were read although they lie outside of the project's folder: `extends`, `include` and
+    /// environment files may lead anywhere.
+    pub fn files_outside(&self) -> impl Iterator<Item = &Path> {
+        self.sources.paths().filter(|path| path.is_absolute() && !path.starts_with(&self.project_directory))
     }
 
     /// Whether some finding is an error.

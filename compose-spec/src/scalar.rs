@@ -133,24 +133,40 @@ pub(crate) fn format_float(value: f64) -> String {
     value.to_string()
 }
 
+/// Reads a number in decimal, in which `_` may stand between digits.
+pub(crate) fn parse_float(text: &str) -> Option<f64> {
+    if !text.contains('_') {
+        return text.parse().ok();
+    }
+    let bytes = text.as_bytes();
+    let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let between = |at: usize| at > 0 && digit(at - 1) && digit(at + 1);
+    let fits = text.match_indices('_').all(|(at, _)| between(at));
+    fits.then(|| text.replace('_', "").parse().ok()).flatten()
+}
+
+/// The whole part of a number. What does not fit becomes the smallest number, as in the reference.
+#[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+#[expect(clippy::cast_precision_loss, reason = "the bounds are powers of two")]
+pub(crate) fn whole(value: f64) -> i64 {
+    let fits = value >= i64::MIN as f64 && value < i64::MAX as f64;
+    if fits { value as i64 } else { i64::MIN }
+}
+
 /// Reads a size such as `512m`, `1.5 GiB` or `1024`, in bytes. `k`, `kb` and `kib` all count in 1024s.
 ///
 /// # Errors
 /// Says what is expected when the text is no size.
-#[expect(clippy::cast_possible_truncation, reason = "a float beyond the range saturates, as wished")]
 pub(crate) fn parse_bytes(text: &str) -> Result<i64, String> {
     let invalid = || "it is no size".to_owned();
     let end = text.rfind(|c: char| c.is_ascii_digit() || c == '.' || c == ' ').ok_or_else(invalid)?;
     let (number, suffix) = text.split_at(end + 1);
     let number = number.strip_suffix(' ').unwrap_or(number);
-    if suffix.is_empty()
-        && let Ok(exact) = number.parse::<i64>()
-    {
-        // Exact beyond 2^53; -1 is how "no limit" is printed.
-        return if exact >= -1 { Ok(exact) } else { Err(invalid()) };
+    let size: f64 = parse_float(number).ok_or_else(invalid)?;
+    if size < 0.0 {
+        return Err("it is negative".to_owned());
     }
-    let size: f64 = number.parse().map_err(|_| invalid())?;
-    if size.is_nan() || size < 0.0 {
+    if size.is_nan() {
         return Err(invalid());
     }
     let suffix = suffix.to_ascii_lowercase();
@@ -163,7 +179,7 @@ pub(crate) fn parse_bytes(text: &str) -> Result<i64, String> {
         "p" | "pb" | "pib" => 5,
         _ => return Err(format!("there is no unit `{suffix}`")),
     };
-    Ok((size * 1024_f64.powi(power)) as i64)
+    Ok(whole(size * 1024_f64.powi(power)))
 }
 
 #[cfg(test)]
@@ -209,10 +225,11 @@ mod tests {
             ("10b", 10),
             ("7", 7),
             ("0.5k", 512),
+            ("1_000k", 1_024_000),
         ] {
             assert_eq!(parse_bytes(text), Ok(bytes), "{text}");
         }
-        for text in ["", "m", "1Mi", "1x", "-5m", "1bb", "some text", "1 2 m"] {
+        for text in ["", "m", "1Mi", "1x", "-5m", "1bb", "some text", "1 2 m", "1__0", "_1", "1_"] {
             assert!(parse_bytes(text).is_err(), "{text}");
         }
     }

@@ -22,7 +22,9 @@ pub(crate) fn parse_ports(text: &str) -> Result<Vec<ShortPort>, String> {
     let target = parts.pop().unwrap_or_default();
     let host = parts.pop().unwrap_or_default();
     let address = parts.join(":");
-    let (target, protocol) = target.split_once('/').unwrap_or((target, ""));
+    // What follows a second slash is not read.
+    let mut parts = target.split('/');
+    let (target, protocol) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let protocol = if protocol.is_empty() { "tcp".to_owned() } else { protocol.to_ascii_lowercase() };
     if !matches!(protocol.as_str(), "tcp" | "udp" | "sctp") {
         return Err(format!("`{protocol}` is not a protocol; expected `tcp`, `udp` or `sctp`"));
@@ -79,8 +81,11 @@ pub(crate) fn port_range(text: &str) -> Result<(u16, u16), String> {
         let number = part.parse().ok().filter(|_| digits);
         number.ok_or_else(|| format!("`{part}` is not a port number (0 to 65535)"))
     };
-    let (first, last) = match text.split_once('-') {
-        Some((first, last)) => (port(first)?, port(last)?),
+    // Of `1-2-3` the reference reads the first two.
+    let mut parts = text.split('-');
+    let first = parts.next().unwrap_or_default();
+    let (first, last) = match parts.next() {
+        Some(last) => (port(first)?, port(last)?),
         None => (port(text)?, port(text)?),
     };
     if last < first { Err(format!("the range `{text}` runs backwards")) } else { Ok((first, last)) }
@@ -256,6 +261,7 @@ pub(crate) fn split_command(line: &str) -> Result<CommandLine, String> {
                 substitution = false;
                 current.get_or_insert_default().push(c);
             }
+            (')', None) => return Err("it has a parenthesis outside of quotes".to_owned()),
             (';' | '&' | '|' | '<' | '>', None) if !substitution => {
                 if c == '>'
                     && current.as_ref().is_some_and(|text| text.starts_with(|d: char| d.is_ascii_digit()))
@@ -333,6 +339,7 @@ mod tests {
             "80/icmp",
             "1-3:1-2",
             "9-1",
+            "a-1",
             "1.2.3.4:80",
         ] {
             assert_eq!(ports(text), "refused", "{text}");
@@ -371,7 +378,7 @@ mod tests {
         check("", &[]);
         check("echo a && b", &["echo", "a"]);
         check("echo $(a b)", &["echo", "$(a b)"]);
-        for line in ["a 'b", "a \"b", "a \\", "a (b)"] {
+        for line in ["a 'b", "a \"b", "a \\", "a (b)", "a)"] {
             assert!(split_command(line).is_err(), "{line}");
         }
     }

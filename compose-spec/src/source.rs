@@ -53,6 +53,11 @@ impl Sources {
         self.get(file).map_or(Path::new(""), |source| &source.path)
     }
 
+    /// The paths of all texts, in the order of reading.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.sources.iter().map(|source| source.path.as_path())
+    }
+
     /// The text itself.
     #[must_use]
     pub fn text(&self, file: FileId) -> &str {

@@ -114,8 +114,7 @@ impl Substitution<'_> {
         let value = if name.is_empty() { None } else { self.lookup.value(name) };
         let present = value.as_ref().is_some_and(|value| !nonempty || !value.is_empty());
         let how = match operator.as_bytes().first() {
-            // The reference reads no further than to the end of the line.
-            _ if name.is_empty() || body.contains('\n') => return Err(malformed(body, range)),
+            _ if name.is_empty() => return Err(malformed(body, range)),
             None if !nonempty => Use::Plain,
             Some(b'-') => Use::Default(argument),
             Some(b'?') => Use::Required(argument),
@@ -167,12 +166,22 @@ fn name_length(text: &str) -> usize {
     if text.starts_with(|c: char| c.is_ascii_digit()) { 0 } else { name }
 }
 
-/// Where the brace that closes an opened one is.
+/// Where the brace that closes an opened one is. Braces count in pairs, but what follows an opening one is not looked
+/// at; where they do not pair up, the last one of the line closes, as the reference does.
 fn closing_brace(text: &str) -> Option<usize> {
+    let line = text.split('\n').next().unwrap_or_default();
     let mut open = 1_usize;
-    for (index, byte) in text.bytes().enumerate() {
+    let mut bytes = line.bytes().enumerate();
+    // The first character follows the opened brace.
+    if !line.starts_with('}') {
+        bytes.next();
+    }
+    while let Some((index, byte)) = bytes.next() {
         match byte {
-            b'{' => open += 1,
+            b'{' => {
+                open += 1;
+                bytes.next();
+            }
             b'}' => {
                 open -= 1;
                 if open == 0 {
@@ -182,7 +191,7 @@ fn closing_brace(text: &str) -> Option<usize> {
             _ => {}
         }
     }
-    None
+    line.rfind('}')
 }
 
 #[cfg(test)]
@@ -231,6 +240,8 @@ mod tests {
         check(r#"${U:-{"j": 1}}"#, r#"{"j": 1}"#);
         check("${U:-a}b}", "ab}");
         check("${U:-}", "");
+        check("${U:-{a}", "{a");
+        check("${U:-{}}x}", "{}}x");
     }
 
     #[test]
@@ -240,7 +251,7 @@ mod tests {
 
     #[test]
     fn malformed_and_missing_variables_are_errors() {
-        for text in ["${}", "${1}", "${A.B}", "${A:x}", "${ A }", "${A", "${U:?}", "${U?gone}", "${E:?gone}"]
+        for text in ["${}", "${1}", "${A.B}", "${A:x}", "${ A }", "${A", "${U:-a\n}", "${U:?}", "${U?gone}", "${E:?gone}"]
         {
             assert!(substitute(text, &mut Fixed).is_err(), "{text}");
         }

@@ -77,17 +77,17 @@ impl Loader<'_> {
         match entry.get_str("format") {
             None | Some("") => {
                 let known = visible(outside, own, folded);
-                let mut found = self.environment_file(&path, &known, Some(span))?;
-                for assignment in &mut found {
-                    if assignment.value.is_none() {
-                        assignment.value = known.get(&assignment.name).map(str::to_owned);
-                    }
-                }
-                Some(found)
+                Some(handed_on(self.environment_file(&path, &known, Some(span))?, &known))
             }
             Some("raw") => {
                 let file = self.read(&path, "environment file", Some(span))?;
-                Some(dotenv::parse_raw(self.sources.text(file), file))
+                match dotenv::parse_raw(self.sources.text(file), file) {
+                    Ok(found) => Some(handed_on(found, &visible(outside, own, folded))),
+                    Err(finding) => {
+                        self.report.add(finding.related(span, "the file is used here"));
+                        None
+                    }
+                }
             }
             Some(format) => {
                 let message = format!("`{format}` is not a format of environment files");
@@ -109,9 +109,11 @@ impl Loader<'_> {
             let Some(text) = file.as_str() else { continue };
             let path = crate::paths::absolute(&self.request.working_dir, Path::new(text));
             let outside = self.origins.of(file.span).map(|origin| (*origin.environment).clone());
-            let found = self.environment_file(&path, &outside.unwrap_or_default(), Some(file.span));
-            for assignment in found.unwrap_or_default() {
-                let node = Node::text(assignment.value.unwrap_or_default(), assignment.span);
+            let outside = outside.unwrap_or_default();
+            let found = self.environment_file(&path, &outside, Some(file.span)).unwrap_or_default();
+            for assignment in handed_on(found, &outside) {
+                let Some(value) = assignment.value else { continue };
+                let node = Node::text(value, assignment.span);
                 folded.insert(assignment.name, Entry { key: assignment.span, node });
             }
         }
@@ -125,6 +127,16 @@ impl Loader<'_> {
             map.insert("labels".to_owned(), Entry { key: files.span, node });
         }
     }
+}
+
+/// Gives names without a value the one that is known from elsewhere.
+fn handed_on(mut found: Vec<Assignment>, known: &Environment) -> Vec<Assignment> {
+    for assignment in &mut found {
+        if assignment.value.is_none() {
+            assignment.value = known.get(&assignment.name).map(str::to_owned);
+        }
+    }
+    found
 }
 
 /// What a service's environment file sees: the outside first, then the service's own variables, then those of

@@ -82,7 +82,8 @@ fn resolve_float(plain: &str) -> Option<Value> {
             return None;
         }
     }
-    plain.parse().ok().map(Value::Float)
+    // What is beyond the range of numbers stays text.
+    plain.parse().ok().filter(|value: &f64| value.is_finite()).map(Value::Float)
 }
 
 /// A date, or a date with a time, in the form in which the reference prints it.
@@ -153,6 +154,8 @@ mod tests {
         check("1.10", Value::Float(1.1));
         check(".5", Value::Float(0.5));
         check("089", Value::Float(89.0));
+        check("99999999999999999999", Value::Float(1e20));
+        check("1e400", Value::String("1e400".to_owned()));
     }
 
     #[test]

@@ -188,7 +188,7 @@ fn describe(key: &ServiceKey, put: &PutStack) -> String {
 /// The host ports that the file fixes.
 fn fixed_ports(spec: &ServiceSpec) -> impl Iterator<Item = PublishedPort> {
     spec.compose.ports.iter().filter_map(|port| match port_choice(port) {
-        PortChoice::Fixed(host_port) => Some(PublishedPort::of(port, host_port, None)),
+        PortChoice::Fixed(host_port) => PublishedPort::of(port, host_port, None),
         PortChoice::Any | PortChoice::Range(..) => None,
     })
 }

@@ -56,7 +56,7 @@ impl Service {
         let mut ports = BTreeSet::new();
         for (entry, port) in self.spec.compose.ports.iter().enumerate() {
             let mut publish = |host_port: u16, slot: Option<u32>| {
-                ports.insert(PublishedPort::of(port, host_port, slot));
+                ports.extend(PublishedPort::of(port, host_port, slot));
             };
             match port_choice(port) {
                 PortChoice::Fixed(host_port) => publish(host_port, None),
@@ -79,16 +79,17 @@ impl Service {
 }
 
 impl PublishedPort {
-    /// What an entry of `ports` leads to from a host port.
+    /// What an entry of `ports` leads to from a host port; nothing, if it names a port that no container has.
     #[must_use]
-    pub fn of(port: &compose_spec::Port, host_port: u16, slot: Option<u32>) -> Self {
-        Self {
+    pub fn of(port: &compose_spec::Port, host_port: u16, slot: Option<u32>) -> Option<Self> {
+        let target = u16::try_from(port.target).ok()?;
+        Some(Self {
             host_ip: port.host_ip.as_deref().and_then(|ip| ip.parse().ok()),
             host_port,
             protocol: port.protocol.clone().unwrap_or_else(|| "tcp".to_owned()),
-            target: port.target,
+            target,
             slot,
-        }
+        })
     }
 
     /// Whether both cannot be bound on one machine: same protocol and port, and addresses that overlap.

@@ -17,7 +17,9 @@ use lists::{
 };
 use ports::{check_long_port, item_span, port_node, settle_mount};
 use values::{
-    settle_bytes, settle_command, settle_count, settle_health_test, settle_scalar, settle_text, settle_whole,
+    wrong,
+    settle_bytes, settle_command, settle_count, settle_digits, settle_health_test, settle_limit, settle_scalar,
+    settle_text, settle_whole,
 };
 
 /// Walks a tree and settles the forms.
@@ -122,6 +124,7 @@ impl Canonical<'_> {
             Form::External | Form::Unused => {}
             _ if self.lenient => {}
             Form::Text => settle_text(node, place)?,
+            Form::Digits => settle_digits(node, place)?,
             Form::Texts => replace(node, |node| match node.value {
                 Value::Seq(_) => node,
                 _ => {
@@ -132,7 +135,7 @@ impl Canonical<'_> {
             Form::Whole => settle_whole(node, place)?,
             Form::Count => settle_count(node, place)?,
             Form::Ulimit => {
-                settle_whole(node, place)?;
+                settle_limit(node, place)?;
                 if node.as_int() == Some(0) {
                     *node = Node::empty_map(node.span);
                 }
@@ -158,6 +161,10 @@ impl Canonical<'_> {
         let mut ports = Vec::with_capacity(items.len());
         for (index, item) in items.drain(..).enumerate() {
             let here = place.index(index);
+            if matches!(item.value, Value::Float(_)) {
+                self.report.add(*wrong(&item, &here, "a port is a whole number or text"));
+                continue;
+            }
             let Some(text) = item.to_text() else {
                 ports.push(check_long_port(item, &here, self.report));
                 continue;

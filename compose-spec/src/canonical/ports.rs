@@ -15,7 +15,8 @@ pub(super) fn item_span(items: &[Node]) -> Option<Span> {
 pub(super) fn check_long_port(mut port: Node, place: &Place<'_>, report: &mut Report) -> Node {
     match port.get("target").and_then(Node::as_int) {
         None => report.error(Code::Value, port.span, format!("`{place}` needs `target`")),
-        Some(target) if u16::try_from(target).is_err() => {
+        // What is beyond 65535 passes here, as it does in the reference; `up` refuses it.
+        Some(target) if u32::try_from(target).is_err() => {
             report.error(Code::Value, port.span, format!("`{place}.target`: {target} is not a port number"));
             port.set("target", Value::Int(0));
         }

@@ -30,16 +30,34 @@ pub(super) fn settle_text(node: &mut Node, place: &Place<'_>) -> Result<(), Box<
     Ok(())
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a fraction is cut off, as wished")]
+/// Text; a whole number becomes text, but one that is written with a fraction or an exponent is refused.
+pub(super) fn settle_digits(node: &mut Node, place: &Place<'_>) -> Result<(), Box<Diagnostic>> {
+    match (&node.value, node.to_text()) {
+        (Value::Float(_), Some(text)) => {
+            Err(wrong(node, place, "a number with a fraction or an exponent has no meaning here")
+                .hint(format!("put it in quotes if it is meant: \"{text}\"")).into())
+        }
+        _ => settle_text(node, place),
+    }
+}
+
 pub(super) fn settle_whole(node: &mut Node, place: &Place<'_>) -> Result<(), Box<Diagnostic>> {
     match &node.value {
-        Value::Float(value) => node.value = Value::Int(*value as i64),
+        Value::Float(value) => node.value = Value::Int(scalar::whole(*value)),
         Value::String(text) => {
             return Err(wrong(node, place, format!("expected a whole number, not the text `{text}`")));
         }
         _ => {}
     }
     Ok(())
+}
+
+/// A limit of processes: a whole number that is written as one.
+pub(super) fn settle_limit(node: &mut Node, place: &Place<'_>) -> Result<(), Box<Diagnostic>> {
+    match node.value {
+        Value::Float(_) => Err(wrong(node, place, "expected a whole number without fraction or exponent")),
+        _ => settle_whole(node, place),
+    }
 }
 
 pub(super) fn settle_count(node: &mut Node, place: &Place<'_>) -> Result<(), Box<Diagnostic>> {
@@ -69,10 +87,13 @@ pub(super) fn settle_bytes(
             0
         }
         Value::String(text) => match scalar::parse_bytes(text) {
-            Ok(bytes) if bytes < 0 => {
-                return Err(unreadable(node, place, text, "it is negative", scalar::BYTES_HINT));
+            Ok(bytes) => {
+                if bytes == i64::MIN {
+                    let message = format!("`{place}: {text}` is larger than any memory, and becomes negative");
+                    report.warning(node.span, message);
+                }
+                bytes
             }
-            Ok(bytes) => bytes,
             Err(reason) => return Err(unreadable(node, place, text, &reason, scalar::BYTES_HINT)),
         },
         _ => return Ok(()),
@@ -82,18 +103,22 @@ pub(super) fn settle_bytes(
 }
 
 #[expect(clippy::cast_precision_loss, reason = "whole numbers of CPUs are small")]
-#[expect(clippy::cast_possible_truncation, reason = "a mode beyond the range saturates")]
 pub(super) fn settle_scalar(node: &mut Node, form: Form, place: &Place<'_>) -> Result<(), Box<Diagnostic>> {
     let value = match (form, &node.value) {
         (Form::Number, Value::Int(value)) => Value::Float(single(*value as f64)),
-        (Form::Number, Value::Float(value)) => Value::Float(single(*value)),
+        (Form::Number, Value::Float(value)) if value.is_finite() => Value::Float(single(*value)),
+        (Form::Number, Value::Float(_)) => {
+            return Err(wrong(node, place, "a number that is not finite cannot be printed as JSON"));
+        }
         (Form::Duration | Form::Pause, Value::String(text)) => {
             let nanos = scalar::parse_duration(text)
                 .map_err(|reason| unreadable(node, place, text, &reason, scalar::DURATION_HINT))?;
             Value::String(scalar::format_duration(nanos))
         }
         (Form::Mode, Value::Int(value)) => Value::String(format!("0{value:o}")),
-        (Form::Mode, Value::Float(value)) => Value::String(format!("0{:o}", *value as i64)),
+        (Form::Mode, Value::Float(_)) => {
+            return Err(wrong(node, place, "expected permission bits in octal, such as `0440`"));
+        }
         (Form::Mode, Value::String(text)) => {
             let mode = u32::from_str_radix(text, 8)
                 .map_err(|_| wrong(node, place, format!("`{text}` is not an octal number such as `0440`")))?;

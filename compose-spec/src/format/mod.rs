@@ -185,6 +185,8 @@ pub(crate) enum PathKind {
 pub(crate) enum Form {
     /// Text; numbers and booleans become text.
     Text,
+    /// Text; whole numbers become text, other numbers are refused.
+    Digits,
     /// A list of texts; one alone becomes a list.
     Texts,
     /// A whole number; a fraction is cut off.

@@ -207,7 +207,7 @@ pub(super) const PORT: Rule = Rule::new(Shape::OneOf(&[
             ("mode", TEXT),
             ("name", TEXT),
             ("protocol", TEXT),
-            ("published", Rule::new(Shape::Scalar(INT_OR_TEXT)).form(Form::Text)),
+            ("published", Rule::new(Shape::Scalar(INT_OR_TEXT)).form(Form::Digits)),
             ("target", COUNT),
         ],
         required: &[],

@@ -13,7 +13,7 @@ use crate::cast::Cast;
 pub(crate) const SERVICE: Rule = Rule::new(Shape::Object(&OBJECT));
 
 /// A number with a fraction is none.
-const PORT_NUMBER: Rule = Rule::new(Shape::Scalar(INT_OR_TEXT)).form(Form::Text);
+const PORT_NUMBER: Rule = Rule::new(Shape::Scalar(INT_OR_TEXT)).form(Form::Digits);
 const CONTEXTUAL_SET: Rule = STRING_SET.unique(Identity::Key);
 const SERVER_LIST: Rule = STRING_OR_SET.merge(Merge::Sequence).unique(Identity::Key);
 
@@ -63,7 +63,7 @@ const OBJECT: Object = Object {
         ("external_links", STRING_SET),
         ("extra_hosts", EXTRA_HOSTS),
         ("gpus", GPUS),
-        ("group_add", Rule::new(Shape::Set(&TEXTUAL))),
+        ("group_add", Rule::new(Shape::Set(&NUMBER.form(Form::Digits)))),
         ("healthcheck", Rule::new(Shape::Object(&HEALTHCHECK))),
         ("hostname", TEXT),
         ("image", TEXT),
@@ -116,7 +116,7 @@ const OBJECT: Object = Object {
             "storage_opt",
             Rule::new(Shape::Map(
                 Keys::Any,
-                &Rule::new(Shape::Scalar(INT_OR_TEXT.or(Types::NULL))).form(Form::Text),
+                &Rule::new(Shape::Scalar(INT_OR_TEXT.or(Types::NULL))).form(Form::Digits),
             )),
         ),
         ("sysctls", LABELS),

@@ -151,7 +151,7 @@ const CONFIG: Object = Object {
 const MODEL: Object = Object {
     name: "model",
     fields: &[
-        ("context_size", Rule::new(Shape::Scalar(Types::INT))),
+        ("context_size", Rule::new(Shape::Scalar(Types::INT)).form(Form::Whole)),
         ("model", TEXT),
         ("name", TEXT),
         ("runtime_flags", STRINGS),

@@ -92,8 +92,8 @@ record! {
         pub mode: Option<String>,
         /// Host address to listen on; unset means every one.
         pub host_ip: Option<String>,
-        /// Port in the container.
-        pub target: u16,
+        /// Port in the container. The format takes any number here; `up` refuses those beyond 65535, which exist nowhere.
+        pub target: u32,
         /// Host port, or a range `8000-8010` of which one is taken; unset means any free one.
         pub published: Option<String>,
         /// `tcp` or `udp`.

@@ -70,7 +70,11 @@ impl Serialize for Bytes {
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
-        scalar::parse_bytes(&text).map(Self).map_err(D::Error::custom)
+        // What is printed is exact, and may be negative: that is how "no limit" is written.
+        match text.parse() {
+            Ok(exact) => Ok(Self(exact)),
+            Err(_) => scalar::parse_bytes(&text).map(Self).map_err(D::Error::custom),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The status of every attribute: the one place to change when the engine learns something.
 
-use super::Support::{self, Honoured, Needs, Refused};
+use super::Support::{self, Honoured, Needs, Refused, Requires};
 
 /// The status of each attribute by its path, in which `*` stands for a name or an entry. An attribute that is not
 /// listed has the status of the one above it.
@@ -140,8 +140,11 @@ pub(super) const TABLE: &[(&str, Support)] = &[
     ("services.*.userns_mode", Needs("user namespaces")),
     ("services.*.uts", Needs("shared UTS namespaces")),
     ("services.*.volumes", Honoured),
+    ("services.*.volumes.*.bind.recursive", Needs("the choice of what is mounted below")),
     ("services.*.volumes.*.consistency", Refused("it has a meaning on macOS only")),
     ("services.*.volumes.*.image", Needs("mounts of images")),
+    ("services.*.volumes.*.volume.labels", Needs("labels of mounts")),
+    ("services.*.volumes.*.volume.subpath", Needs("mounts of parts of volumes")),
     ("services.*.volumes_from", Needs("shared mounts")),
     ("services.*.working_dir", Honoured),
     ("volumes.*", Honoured),
@@ -150,12 +153,54 @@ pub(super) const TABLE: &[(&str, Support)] = &[
     ("volumes.*.external", Needs("external volumes")),
 ];
 
-/// Values of honoured attributes that the engine does not honour.
+/// What is otherwise on a cluster, in the same way.
+pub(super) const CLUSTER: &[(&str, Support)] = &[
+    ("services.*.build", Needs("images that every node can pull from a registry")),
+    ("services.*.cgroup_parent", Requires("this cgroup on every node that may run the service")),
+    ("services.*.cpuset", Requires("these CPUs on every node that may run the service")),
+    ("services.*.devices", Requires("these devices on every node that may run the service")),
+    ("services.*.gpus", Requires("GPUs on every node that may run the service")),
+    ("services.*.networks.*.interface_name", Requires("names that are free on every node that may run the service")),
+    ("services.*.ports.*.host_ip", Requires("this address on every node that may run the service")),
+    ("services.*.provider", Refused("providers run on the machine of the caller")),
+    ("services.*.runtime", Requires("this runtime on every node that may run the service")),
+    ("services.*.use_api_socket", Refused("the socket belongs to one machine")),
+    ("services.*.volumes_from", Refused("the services may run on different nodes")),
+    ("volumes.*", Requires("a service that stays on its node: volumes do not move with it")),
+];
+
+/// Values of honoured attributes that the engine treats in another way.
 pub(super) const VALUES: &[(&str, &str, Support)] = &[
     ("services.*.volumes.*.type", "cluster", Needs("volumes of a cluster's storage")),
     ("services.*.volumes.*.type", "npipe", Refused("it has a meaning on Windows only")),
     ("services.*.volumes.*.type", "image", Needs("mounts of images")),
-    ("services.*.ports.*.protocol", "sctp", Needs("SCTP")),
+    ("services.*.volumes.*.bind.propagation", "shared", Needs("mounts that spread to the host")),
+    ("services.*.volumes.*.bind.propagation", "rshared", Needs("mounts that spread to the host")),
+];
+
+/// The same on a cluster.
+pub(super) const CLUSTER_VALUES: &[(&str, &str, Support)] = &[(
+    "services.*.volumes.*.type",
+    "bind",
+    Requires("this file or folder on every node that may run the service"),
+)];
+
+/// Attributes that the format takes any text for, the words that mean something (up to a `:`), and what becomes of
+/// others.
+pub(super) const ALLOWED: &[(&str, &[&str], Support)] = &[
+    ("services.*.deploy.endpoint_mode", &["vip", "dnsrr"], Refused("there is no such mode")),
+    ("services.*.ports.*.mode", &["ingress", "host"], Refused("there is no such mode")),
+    ("services.*.ports.*.protocol", &["tcp", "udp"], Needs("other protocols than TCP and UDP")),
+    (
+        "services.*.restart",
+        &["no", "always", "on-failure", "unless-stopped"],
+        Refused("there is no such policy"),
+    ),
+    (
+        "services.*.volumes.*.bind.propagation",
+        &["private", "rprivate", "shared", "rshared", "slave", "rslave"],
+        Refused("there is no such propagation"),
+    ),
 ];
 
 /// Values of otherwise unsupported attributes that mean what the engine does anyway.

@@ -58,7 +58,7 @@ pub(crate) fn web(attributes: &str, attribute: &str, expect: Value) {
 /// Checks that a fixture is refused for a reason.
 pub(crate) fn refused(fixture: &str, reason: &str) {
     let loaded = load_fixture(fixture, |_| {});
-    let text = render(&loaded.diagnostics, &loaded.sources, false);
+    let text = unwrapped(&render(&loaded.diagnostics, &loaded.sources, false));
     assert!(loaded.project.is_none() && loaded.has_errors(), "accepted:\n{fixture}");
     assert!(text.contains(reason), "{fixture}\nis refused, but not for {reason:?}:\n{text}");
 }
@@ -66,4 +66,9 @@ pub(crate) fn refused(fixture: &str, reason: &str) {
 /// Checks that attributes of the service `web` are refused for a reason.
 pub(crate) fn web_refused(attributes: &str, reason: &str) {
     refused(&format!("services: {{web: {{image: a, {attributes}}}}}"), reason);
+}
+
+/// Findings with each message on one line again, as a search needs them.
+pub(crate) fn unwrapped(text: &str) -> String {
+    text.replace("\n       ", " ").replace("\n      ", " ").replace("\n         ", " ")
 }

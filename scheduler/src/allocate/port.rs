@@ -28,7 +28,7 @@ pub(crate) fn choose(
             continue;
         }
         let of_slot = (slot > 0).then_some(slot);
-        let mut wishes = range.map(|host_port| PublishedPort::of(port, host_port, of_slot));
+        let mut wishes = range.filter_map(|host_port| PublishedPort::of(port, host_port, of_slot));
         let free = wishes.find(|wish| {
             round.ledger.is_port_free(wish) && !chosen.values().any(|other| other.collides_with(wish))
         });

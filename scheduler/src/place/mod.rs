@@ -47,7 +47,7 @@ pub(crate) fn commit(round: &mut Round<'_>, key: &ServiceKey, service: &Service,
 pub(crate) fn host_mode_ports(service: &Service) -> Vec<PublishedPort> {
     let ports = service.spec.compose.ports.iter().filter(|port| port.mode.as_deref() == Some("host"));
     let fixed = ports.filter_map(|port| match cluster::view::port_choice(port) {
-        cluster::view::PortChoice::Fixed(host_port) => Some(PublishedPort::of(port, host_port, None)),
+        cluster::view::PortChoice::Fixed(host_port) => PublishedPort::of(port, host_port, None),
         _ => None,
     });
     fixed.collect()

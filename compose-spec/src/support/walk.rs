@@ -1,0 +1,133 @@
+//! Finds the attributes of a settled tree that are not simply honoured.
+
+use super::table::{ALLOWED, CLUSTER_VALUES, SAME_AS_UNSET, SECURITY_OPTIONS, VALUES};
+use super::{Requirement, Support, Target, listed};
+use crate::format::{PROJECT, Shape};
+use crate::node::{Node, Value};
+use crate::place::Place;
+use crate::source::Span;
+
+/// All of them by place, for a tree without disabled services. What normalisation added to it is honoured.
+pub(crate) fn requirements(tree: &Node, target: Target) -> Vec<Requirement> {
+    let mut walk = Walk { pattern: String::new(), target, found: Vec::new() };
+    walk.below(tree, &Shape::Object(&PROJECT), Support::Honoured, &Place::TOP);
+    walk.found.sort_by_key(|requirement| requirement.span);
+    walk.found
+}
+
+/// A walk over a tree and the table of the format.
+struct Walk {
+    /// Where the walk is, with `*` for names and entries.
+    pattern: String,
+    target: Target,
+    found: Vec<Requirement>,
+}
+
+impl Walk {
+    fn below(&mut self, node: &Node, shape: &Shape, inherited: Support, place: &Place<'_>) {
+        match &node.value {
+            Value::Map(map) => {
+                let object = shape.object();
+                for (key, entry) in map.iter() {
+                    let Some(rule) = shape.entry(key) else { continue };
+                    let known = object.is_some_and(|object| object.field(key).is_some());
+                    let step = if known { key } else { "*" };
+                    self.step(step, (&entry.node, entry.key), &rule.shape, inherited, &place.key(key));
+                }
+            }
+            Value::Seq(items) => {
+                let Some(rule) = shape.item() else { return };
+                for (index, item) in items.iter().enumerate() {
+                    self.step("*", (item, item.span), &rule.shape, inherited, &place.index(index));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// One attribute, name or entry, and where its key stands.
+    fn step(
+        &mut self,
+        step: &str,
+        (node, key): (&Node, Span),
+        shape: &Shape,
+        inherited: Support,
+        place: &Place<'_>,
+    ) {
+        let length = self.pattern.len();
+        if length > 0 {
+            self.pattern.push('.');
+        }
+        self.pattern.push_str(step);
+        let own = listed(&self.pattern, self.target);
+        let support = own.unwrap_or(inherited);
+        let (meant, span) = match by_value(node, &self.pattern, self.target) {
+            Some(support) => (support, node.span),
+            // What is inherited was said above already.
+            None if own.is_none() && !support.is_refused() => (Support::Honoured, key),
+            None => (support, key),
+        };
+        let says_something = !node.is_null() && !means_nothing(node, &self.pattern);
+        if meant != Support::Honoured && says_something {
+            self.found.push(Requirement { attribute: place.to_string(), span, support: meant });
+        }
+        if !(meant.is_refused() && says_something) {
+            self.below(node, shape, support, place);
+        }
+        self.pattern.truncate(length);
+    }
+}
+
+/// What a value itself asks for that the attribute in general does not.
+fn by_value(node: &Node, pattern: &str, target: Target) -> Option<Support> {
+    match &node.value {
+        Value::Int(port) if pattern == "services.*.ports.*.target" && u16::try_from(*port).is_err() => {
+            Some(Support::Refused("ports end at 65535"))
+        }
+        Value::String(text) if !text.is_empty() => by_text(text, pattern, target),
+        _ => None,
+    }
+}
+
+fn by_text(text: &str, pattern: &str, target: Target) -> Option<Support> {
+    let fits = match pattern {
+        "services.*.security_opt.*" => SECURITY_OPTIONS.contains(&text),
+        "services.*.ports.*.published" => crate::short::port_range(text).is_ok(),
+        "services.*.restart" => {
+            text.strip_prefix("on-failure:").is_none_or(|count| count.parse::<u32>().is_ok())
+        }
+        _ => true,
+    };
+    if !fits {
+        return Some(match pattern {
+            "services.*.security_opt.*" => Support::Needs("this security option"),
+            "services.*.restart" => Support::Refused("a number of attempts must follow `on-failure:`"),
+            _ => Support::Refused("it is neither a port nor a range of ports"),
+        });
+    }
+    let word = text.split_once(':').map_or(text, |(word, _)| word);
+    let words = ALLOWED.iter().find(|(path, ..)| *path == pattern);
+    if let Some((_, words, otherwise)) = words
+        && !words.contains(&word)
+    {
+        return Some(*otherwise);
+    }
+    let listed = |table: &[(&str, &str, Support)]| {
+        table.iter().find(|(path, value, _)| *path == pattern && *value == text).map(|(.., support)| *support)
+    };
+    match target {
+        Target::Cluster => listed(VALUES).or_else(|| listed(CLUSTER_VALUES)),
+        Target::Node => listed(VALUES),
+    }
+}
+
+/// Whether a value says what is done anyway.
+fn means_nothing(node: &Node, pattern: &str) -> bool {
+    let empty = match &node.value {
+        Value::Seq(items) => items.is_empty(),
+        Value::Map(map) => map.is_empty(),
+        _ => false,
+    };
+    let text = node.to_text().unwrap_or_default();
+    empty || SAME_AS_UNSET.contains(&(pattern, text.as_str()))
+}
