@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use compose_spec::{LoadRequest, Loaded, Project};
 use serde::Serialize;
 
+use super::config_check::{self, RunsOn};
 use crate::cli::Global;
 use crate::failure::{Doing, Failure, Outcome};
 use crate::output::Output;
@@ -51,6 +52,15 @@ pub(crate) struct Args {
     /// Print the configuration hash of services; `*` means all
     #[arg(long, value_name = "SERVICES", group = "what")]
     hash: Option<String>,
+    /// Print what the file needs beside itself and what `up` would refuse (ours alone)
+    #[arg(long, group = "what")]
+    check: bool,
+    /// What `--check` is about
+    #[arg(long, value_enum, default_value_t, requires = "check")]
+    target: RunsOn,
+    /// Print the JSON Schema of Compose files, for editors (ours alone)
+    #[arg(long, group = "what")]
+    schema: bool,
     /// Do not check that references lead anywhere
     #[arg(long)]
     no_consistency: bool,
@@ -71,7 +81,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+pub(crate) enum Format {
     /// As a Compose file
     #[default]
     Yaml,
@@ -81,7 +91,12 @@ enum Format {
 
 /// Prints the project, or the part of it that was asked for.
 pub(crate) fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
+    if args.schema {
+        output.data(&encode(&compose_spec::json_schema())?);
+        return Ok(());
+    }
     let request = LoadRequest {
+        target: args.target.into(),
         no_interpolate: args.no_interpolate,
         no_normalize: args.no_normalize,
         no_path_resolution: args.no_path_resolution,
@@ -90,6 +105,9 @@ pub(crate) fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
         ..project::request(global, &args.names)?
     };
     let loaded = project::load(&request, output)?;
+    if args.check {
+        return config_check::run(&loaded, args.format, output);
+    }
     let text = text(args, &loaded)?;
     match &args.output {
         _ if args.quiet => Ok(()),
@@ -111,8 +129,8 @@ fn text(args: &Args, loaded: &Loaded) -> Outcome<String> {
     if args.profile_names {
         return Ok(lines(loaded.profiles.iter().cloned()));
     }
-    if let Some(document) = &loaded.document {
-        return encode(document, args.format);
+    if loaded.document.is_some() {
+        return whole(loaded, args.format);
     }
     let project = project::project(loaded)?;
     if args.services {
@@ -135,11 +153,16 @@ fn text(args: &Args, loaded: &Loaded) -> Outcome<String> {
     if let Some(services) = &args.hash {
         return hashes(project, services);
     }
-    match (args.format, loaded.to_json_text()) {
-        (Format::Json, Some(text)) => Ok(text + "\n"),
-        // What is printed can be loaded again: a `$` in it is meant as one.
-        _ => Ok(encode(project, args.format)?.replace('$', "$$")),
-    }
+    whole(loaded, args.format)
+}
+
+/// All of it, so that it can be loaded again.
+fn whole(loaded: &Loaded, format: Format) -> Outcome<String> {
+    let text = match format {
+        Format::Json => loaded.to_json_text().map(|text| text + "\n"),
+        Format::Yaml => loaded.to_yaml_text(),
+    };
+    text.ok_or_else(|| Failure::new("cannot print the project"))
 }
 
 fn lines(items: impl Iterator<Item = String>) -> String {
@@ -173,11 +196,8 @@ fn variables(loaded: &Loaded) -> String {
     table.render()
 }
 
-fn encode(value: &impl Serialize, format: Format) -> Outcome<String> {
-    match format {
-        Format::Json => serde_json::to_string_pretty(value)
-            .map(|text| text + "\n")
-            .doing(|| "cannot print the project as JSON".to_owned()),
-        Format::Yaml => serde_yaml::to_string(value).doing(|| "cannot print the project as YAML".to_owned()),
-    }
+/// A value as JSON for people.
+pub(super) fn encode(value: &impl Serialize) -> Outcome<String> {
+    let text = serde_json::to_string_pretty(value).doing(|| "cannot print JSON".to_owned())?;
+    Ok(text + "\n")
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod completion;
 pub(crate) mod config;
+pub(crate) mod config_check;
 pub(crate) mod down;
 pub(crate) mod engine;
 pub(crate) mod exec;
