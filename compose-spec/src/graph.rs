@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::project::Project;
+use crate::project::{Condition, Dependency, Project};
 
 /// The dependencies between a project's services. An edge leads from a service to one it depends on.
 #[derive(Clone, Debug)]
 pub struct DependencyGraph {
-    graph: petgraph::graphmap::DiGraphMap<usize, ()>,
+    graph: petgraph::graphmap::DiGraphMap<usize, Dependency>,
     names: Vec<String>,
 }
 
@@ -26,7 +26,7 @@ impl DependencyGraph {
         Self::from_edges(
             project.services.keys().map(String::as_str),
             project.services.iter().flat_map(|(name, service)| {
-                service.depends_on.keys().map(move |to| (name.as_str(), to.as_str()))
+                service.depends_on.iter().map(move |(to, how)| (name.as_str(), to.as_str(), *how))
             }),
         )
     }
@@ -34,7 +34,7 @@ impl DependencyGraph {
     /// The graph of the given services and dependencies; an edge to an unknown service is left out.
     pub fn from_edges<'a>(
         services: impl IntoIterator<Item = &'a str>,
-        edges: impl IntoIterator<Item = (&'a str, &'a str)>,
+        edges: impl IntoIterator<Item = (&'a str, &'a str, Dependency)>,
     ) -> Self {
         let mut names: Vec<String> = services.into_iter().map(str::to_owned).collect();
         names.sort_unstable();
@@ -44,9 +44,9 @@ impl DependencyGraph {
             graph.add_node(index);
         }
         let find = |name: &str| names.binary_search_by(|known| known.as_str().cmp(name)).ok();
-        for (from, to) in edges {
+        for (from, to, how) in edges {
             if let (Some(from), Some(to)) = (find(from), find(to)) {
-                graph.add_edge(from, to, ());
+                graph.add_edge(from, to, how);
             }
         }
         Self { graph, names }
@@ -150,14 +150,14 @@ impl DependencyGraph {
         Cycle(way)
     }
 
-    /// Services that nothing depends on, each with what it depends on below it. What was shown before is not
-    /// opened again but marked with `...`.
+    /// Services that nothing depends on, each with what it depends on below it, and what is waited for. What was
+    /// shown before is not opened again but marked with `...`.
     ///
     /// ```text
     /// web
-    /// ├─ api
-    /// │  └─ db
-    /// └─ cache
+    /// ├─ api (healthy)
+    /// │  └─ migration (completed)
+    /// └─ cache (started, optional)
     /// ```
     #[must_use]
     pub fn tree(&self) -> String {
@@ -176,19 +176,23 @@ impl DependencyGraph {
 
     /// Draws one start and all below it. The stack is explicit, since a chain may be as long as the file allows.
     fn tree_below(&self, start: usize, shown: &mut BTreeSet<usize>, out: &mut String) {
-        let mut open = vec![(start, String::new(), String::new())];
-        while let Some((index, branch, indent)) = open.pop() {
+        let mut open = vec![(start, String::new(), String::new(), String::new())];
+        while let Some((index, branch, indent, how)) = open.pop() {
             let new = shown.insert(index);
             let mut below: Vec<usize> = self.graph.neighbors(index).collect();
             below.sort_unstable();
             let more = if new || below.is_empty() { "" } else { " ..." };
-            out.push_str(&format!("{branch}{}{more}\n", self.names[index]));
+            out.push_str(&format!("{branch}{}{how}{more}\n", self.names[index]));
             if new {
                 let last = below.last().copied();
                 for child in below.into_iter().rev() {
                     let (corner, bar) =
                         if Some(child) == last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-                    open.push((child, format!("{indent}{corner}"), format!("{indent}{bar}")));
+                    let label = self
+                        .graph
+                        .edge_weight(index, child)
+                        .map_or_else(String::new, |how| format!(" ({})", label(how)));
+                    open.push((child, format!("{indent}{corner}"), format!("{indent}{bar}"), label));
                 }
             }
         }
@@ -201,8 +205,9 @@ impl DependencyGraph {
         for name in &self.names {
             out.push_str(&format!("  {name:?}\n"));
         }
-        for (from, to) in self.edges() {
-            out.push_str(&format!("  {from:?} -> {to:?}\n"));
+        for (from, to, how) in self.edges() {
+            let style = if how.required { "" } else { ", style=dashed" };
+            out.push_str(&format!("  {from:?} -> {to:?} [label={:?}{style}]\n", label(&how)));
         }
         out.push_str("}\n");
         out
@@ -215,22 +220,35 @@ impl DependencyGraph {
         for (index, name) in self.names.iter().enumerate() {
             out.push_str(&format!("  s{index}[{name:?}]\n"));
         }
-        for (from, to, ()) in self.sorted_edges() {
-            out.push_str(&format!("  s{from} --> s{to}\n"));
+        for (from, to, how) in self.sorted_edges() {
+            let arrow = if how.required { "-->" } else { "-.->" };
+            out.push_str(&format!("  s{from} {arrow}|{}| s{to}\n", label(&how)));
         }
         out
     }
 
-    /// Every dependency as dependent and dependency, sorted.
-    pub fn edges(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// Every dependency as dependent, dependency and what is waited for; sorted by the names.
+    pub fn edges(&self) -> impl Iterator<Item = (&str, &str, Dependency)> {
         self.sorted_edges()
             .into_iter()
-            .map(|(from, to, ())| (self.names[from].as_str(), self.names[to].as_str()))
+            .map(|(from, to, how)| (self.names[from].as_str(), self.names[to].as_str(), how))
     }
 
-    fn sorted_edges(&self) -> Vec<(usize, usize, ())> {
-        let mut edges: Vec<_> = self.graph.all_edges().map(|(from, to, &())| (from, to, ())).collect();
-        edges.sort_unstable();
+    fn sorted_edges(&self) -> Vec<(usize, usize, Dependency)> {
+        let mut edges: Vec<_> = self.graph.all_edges().map(|(from, to, how)| (from, to, *how)).collect();
+        edges.sort_unstable_by_key(|(from, to, _)| (*from, *to));
         edges
     }
+}
+
+/// What an edge says: what is waited for, and what else is agreed.
+fn label(how: &Dependency) -> String {
+    let condition = match how.condition {
+        Condition::Started => "started",
+        Condition::Healthy => "healthy",
+        Condition::CompletedSuccessfully => "completed",
+    };
+    let restart = if how.restart { ", restart" } else { "" };
+    let optional = if how.required { "" } else { ", optional" };
+    format!("{condition}{restart}{optional}")
 }

@@ -17,6 +17,9 @@ use crate::source::Span;
 /// The sections that an included file adds to.
 const SECTIONS: &[&str] = &["services", "volumes", "networks", "secrets", "configs", "models"];
 
+/// The attributes of an entry.
+const KEYS: &[&str] = &["env_file", "path", "project_directory"];
+
 /// Where files come from: what they are relative to, with which variables, and through which files.
 #[derive(Clone)]
 pub(crate) struct Scope {
@@ -52,6 +55,11 @@ impl Loader<'_> {
         let folder = paths::folder(path);
         for entry in &entries {
             let include = read_entry(entry);
+            for (key, unknown) in
+                entry.entries().filter(|(key, _)| !KEYS.contains(key) && !key.starts_with("x-"))
+            {
+                self.report.warning(unknown.key, format!("`{key}` has no meaning in `include`"));
+            }
             if include.paths.is_empty() {
                 self.report.warning(entry.span, "this entry of `include` has no path and includes nothing");
                 continue;
@@ -121,7 +129,12 @@ impl Loader<'_> {
     }
 
     /// Reads and merges files in order, each with what it extends and includes.
-    pub(crate) fn merged(&mut self, files: &[(PathBuf, Span)], what: &'static str, scope: &Scope) -> Option<Node> {
+    pub(crate) fn merged(
+        &mut self,
+        files: &[(PathBuf, Span)],
+        what: &'static str,
+        scope: &Scope,
+    ) -> Option<Node> {
         let mut merged: Option<Node> = None;
         for (path, span) in files {
             let origin = self.origin_of(scope);

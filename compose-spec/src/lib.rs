@@ -72,6 +72,8 @@
 //! table that holds, for each attribute of the format, its shape, cast, merge rule, identity and canonical
 //! form. Only at the end does the tree become a [`Project`].
 
+#[cfg(test)]
+mod attribute_tests;
 mod canonical;
 mod cast;
 mod consistency;

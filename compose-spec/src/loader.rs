@@ -120,7 +120,8 @@ impl<'a> Loader<'a> {
         let file = self.read(path, what, at)?;
         self.origins.insert(file, origin);
         if let Some(at) = at {
-            let how = if what == EXTENDED { "the file is extended here" } else { "the file is included here" };
+            let how =
+                if what == EXTENDED { "the file is extended here" } else { "the file is included here" };
             self.brought.insert(file, (at, how));
         }
         let documents = yaml::parse(self.sources.text(file), file, &mut self.report)?;
@@ -163,10 +164,9 @@ impl<'a> Loader<'a> {
             Ok(assignments) => {
                 for nameless in assignments.iter().filter(|a| a.name.is_empty() && a.value.is_some()) {
                     let message = "this sets a variable without a name";
-                    self.report.add(
-                        Diagnostic::warning(Code::Suspicious, nameless.span, message)
-                            .hint("write `NAME=value`; end a line that only hands a variable on with a line break"),
-                    );
+                    self.report.add(Diagnostic::warning(Code::Suspicious, nameless.span, message).hint(
+                        "write `NAME=value`; end a line that only hands a variable on with a line break",
+                    ));
                 }
                 Some(assignments)
             }

@@ -57,11 +57,14 @@ fn finding(out: &mut String, diagnostic: &Diagnostic, sources: &Sources, style: 
         Severity::Warning => ("warning", "1;33"),
     };
     paragraph(out, name, escape, &diagnostic.message, style);
+    let spans = diagnostic.span.iter().chain(diagnostic.related.iter().map(|(span, _)| span));
+    let digits = spans.map(|span| span.line.to_string().len()).max().unwrap_or(1);
+    let excerpts = Excerpts { sources, style, digits };
     if let Some(span) = diagnostic.span {
-        excerpt(out, span, None, escape, sources, style);
+        excerpts.show(out, span, None, escape);
     }
     for (span, label) in &diagnostic.related {
-        excerpt(out, *span, Some(label), "1;34", sources, style);
+        excerpts.show(out, *span, Some(label), "1;34");
     }
     if let Some(hint) = &diagnostic.hint {
         paragraph(out, "hint", "1;36", hint, style);
@@ -90,35 +93,43 @@ fn paragraph(out: &mut String, title: &str, escape: &str, text: &str, style: Sty
     out.push('\n');
 }
 
-/// One place: where it is, the line, and a mark below it.
-fn excerpt(out: &mut String, span: Span, label: Option<&str>, escape: &str, sources: &Sources, style: Style) {
-    let number = span.line.to_string();
-    let gutter = " ".repeat(number.len() + 1);
-    let bar = style.paint("1;34", "|");
-    let arrow = style.paint("1;34", if label.is_some() { ":::" } else { "-->" });
-    let place = format!("{}:{}:{}", plain(sources.shown(span.file)), span.line, span.column);
-    line(out, &format!("{gutter}{arrow} {place}"));
-    let Some(text) = sources.line(span.file, span.line) else {
-        if let Some(label) = label {
-            line(out, &format!("{gutter} {bar} {}", style.paint(escape, &plain(label))));
-        }
-        return;
-    };
-    let shown = window(text, span, WIDTH - gutter.len() - 3);
-    let mark = style.paint(escape, &"^".repeat(shown.marked));
-    line(out, &format!("{gutter} {bar}"));
-    line(out, &format!(" {} {bar} {}", style.paint("1;34", &number), shown.text.trim_end()));
-    let Some(label) = label.map(plain) else {
-        line(out, &format!("{gutter} {bar} {}{mark}", " ".repeat(shown.column)));
-        return;
-    };
-    let beside = gutter.len() + 3 + shown.column + shown.marked + 1 + width_of(&label) <= WIDTH;
-    let label = style.paint(escape, &label);
-    if beside {
-        line(out, &format!("{gutter} {bar} {}{mark} {label}", " ".repeat(shown.column)));
-    } else {
-        line(out, &format!("{gutter} {bar} {}{mark}", " ".repeat(shown.column)));
-        line(out, &format!("{gutter} {bar} {label}"));
+/// The places of one finding.
+struct Excerpts<'a> {
+    sources: &'a Sources,
+    style: Style,
+    /// Digits of the highest line number, so that all lines begin at the same column.
+    digits: usize,
+}
+
+impl Excerpts<'_> {
+    /// One place: where it is, the line, and a mark below it.
+    fn show(&self, out: &mut String, span: Span, label: Option<&str>, escape: &str) {
+        let style = self.style;
+        let gutter = " ".repeat(self.digits + 1);
+        let bar = style.paint("1;34", "|");
+        let arrow = style.paint("1;34", if label.is_some() { ":::" } else { "-->" });
+        let place = format!("{}:{}:{}", plain(self.sources.shown(span.file)), span.line, span.column);
+        line(out, &format!("{gutter}{arrow} {place}"));
+        let label = label.map(plain);
+        let Some(text) = self.sources.line(span.file, span.line) else {
+            if let Some(label) = label {
+                line(out, &format!("{gutter} {bar} {}", style.paint(escape, &label)));
+            }
+            return;
+        };
+        let shown = window(text, span, WIDTH - gutter.len() - 3);
+        let number = style.paint("1;34", &format!("{:>1$}", span.line, self.digits));
+        let mark = format!("{}{}", " ".repeat(shown.column), style.paint(escape, &"^".repeat(shown.marked)));
+        line(out, &format!("{gutter} {bar}"));
+        line(out, &format!(" {number} {bar} {}", shown.text.trim_end()));
+        let Some(label) = label else {
+            line(out, &format!("{gutter} {bar} {mark}"));
+            return;
+        };
+        let end = gutter.len() + 3 + shown.column + shown.marked;
+        let between =
+            if end + 1 + width_of(&label) <= WIDTH { " ".to_owned() } else { format!("\n{gutter} {bar} ") };
+        line(out, &format!("{gutter} {bar} {mark}{between}{}", style.paint(escape, &label)));
     }
 }
 
@@ -154,7 +165,9 @@ fn window(text: &str, span: Span, width: usize) -> Window {
         // Half of what is before the place, at most, and then as much as fits.
         let room = width - 2 * CUT.len();
         from = first;
-        while from > 0 && (columns(&cells[from - 1..first]) <= room / 2 || columns(&cells[from - 1..]) <= room) {
+        while from > 0
+            && (columns(&cells[from - 1..first]) <= room / 2 || columns(&cells[from - 1..]) <= room)
+        {
             from -= 1;
         }
         to = from;
@@ -197,7 +210,8 @@ mod tests {
         let file = sources.add(Path::new("/a.yaml"), "a.yaml".to_owned(), text.to_owned());
         let span = Span { file, line: 1, column, length };
         let mut out = String::new();
-        excerpt(&mut out, span, label, "", &sources, Style { color: false });
+        let excerpts = Excerpts { sources: &sources, style: Style { color: false }, digits: 1 };
+        excerpts.show(&mut out, span, label, "");
         out
     }
 
@@ -207,7 +221,10 @@ mod tests {
         // A tab reaches to the next stop, whatever stands before it.
         assert_eq!(shown("a:\tbc", 4, 2, None), "  --> a.yaml:1:4\n   |\n 1 | a:  bc\n   |     ^^\n");
         // Wide characters take two columns, combining ones none.
-        assert_eq!(shown("名前: e\u{301}x", 5, 3, None), "  --> a.yaml:1:5\n   |\n 1 | 名前: e\u{301}x\n   |       ^^\n");
+        assert_eq!(
+            shown("名前: e\u{301}x", 5, 3, None),
+            "  --> a.yaml:1:5\n   |\n 1 | 名前: e\u{301}x\n   |       ^^\n"
+        );
         assert_eq!(shown("a: b\r", 5, 1, None), "  --> a.yaml:1:5\n   |\n 1 | a: b\n   |     ^\n");
     }
 

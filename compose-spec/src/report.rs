@@ -84,7 +84,8 @@ mod tests {
         let file = Sources::default().add(std::path::Path::new("a"), "a".to_owned(), String::new());
         let span = Span { file, line: 1, column: 1, length: 1 };
         let mut report = Report::default();
-        for message in ["`services.a.image` is bad", "`services.b.image` is bad", "`services.b.user` is bad"] {
+        for message in ["`services.a.image` is bad", "`services.b.image` is bad", "`services.b.user` is bad"]
+        {
             report.error(Code::Value, span, message);
         }
         let messages: Vec<_> = report.finish().into_iter().map(|finding| finding.message).collect();

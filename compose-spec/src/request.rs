@@ -88,17 +88,24 @@ pub struct Variable {
 impl Loaded {
     /// What `config --format json` prints: the project in canonical form with each `$` doubled, so that it can
     /// be loaded again; or, without interpolation, the document. `None` after an error.
+    ///
+    /// Models are left out, as the reference leaves them out of its JSON.
     #[must_use]
     pub fn to_json(&self) -> Option<Value> {
+        let mut json = self.printed()?;
+        if let (None, Some(map)) = (&self.document, json.as_object_mut()) {
+            map.remove("models");
+        }
+        Some(json)
+    }
+
+    /// The project, or the document, with each `$` of the former doubled.
+    fn printed(&self) -> Option<Value> {
         if let Some(document) = &self.document {
             return Some(document.clone());
         }
         // A project consists of strings, numbers and maps with string keys: that cannot fail to be JSON.
         let mut json = serde_json::to_value(self.project.as_ref()?).ok()?;
-        if let Some(map) = json.as_object_mut() {
-            // The reference leaves them out of what it prints.
-            map.remove("models");
-        }
         double_dollars(&mut json);
         Some(json)
     }
@@ -114,10 +121,14 @@ impl Loaded {
         Some(if text.contains('$') { text.replace('$', "$$") } else { text })
     }
 
-    /// What `config` prints: the same as [`Self::to_json`], as YAML.
+    /// What `config` prints: the same as YAML, with the models.
     #[must_use]
     pub fn to_yaml_text(&self) -> Option<String> {
-        Some(yaml_print::print(&self.to_json()?))
+        let mut file = self.printed()?;
+        for service in file.get_mut("services").and_then(Value::as_object_mut).into_iter().flatten() {
+            drop_peculiarities(service.1);
+        }
+        Some(yaml_print::print(&file))
     }
 
     /// The files that were read although they lie outside of the project's folder: `extends`, `include` and
@@ -130,6 +141,23 @@ impl Loaded {
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+}
+
+/// Takes out of a service what the reference prints as JSON only, and what cannot be loaded again: capitals in
+/// `blkio_config`, and commands of watched files that are none.
+fn drop_peculiarities(service: &mut Value) {
+    let limits = service.get_mut("blkio_config").and_then(Value::as_object_mut);
+    let devices = limits.into_iter().flat_map(|map| map.values_mut()).filter_map(Value::as_array_mut);
+    for device in devices.flatten().filter_map(Value::as_object_mut) {
+        let lower = |(key, value): (String, Value)| (key.to_ascii_lowercase(), value);
+        *device = std::mem::take(device).into_iter().map(lower).collect();
+    }
+    let watched = service.pointer_mut("/develop/watch").and_then(Value::as_array_mut);
+    for rule in watched.into_iter().flatten().filter_map(Value::as_object_mut) {
+        if rule.get("exec").and_then(Value::as_object).is_some_and(serde_json::Map::is_empty) {
+            rule.remove("exec");
+        }
     }
 }
 

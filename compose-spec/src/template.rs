@@ -251,8 +251,18 @@ mod tests {
 
     #[test]
     fn malformed_and_missing_variables_are_errors() {
-        for text in ["${}", "${1}", "${A.B}", "${A:x}", "${ A }", "${A", "${U:-a\n}", "${U:?}", "${U?gone}", "${E:?gone}"]
-        {
+        for text in [
+            "${}",
+            "${1}",
+            "${A.B}",
+            "${A:x}",
+            "${ A }",
+            "${A",
+            "${U:-a\n}",
+            "${U:?}",
+            "${U?gone}",
+            "${E:?gone}",
+        ] {
             assert!(substitute(text, &mut Fixed).is_err(), "{text}");
         }
         check("${E?gone}", "");

@@ -18,7 +18,7 @@ pub(crate) fn check(tree: &Node, report: &mut Report) {
     for (name, entry) in tree.get("services").into_iter().flat_map(Node::entries) {
         let watch = entry.node.get("develop").and_then(|develop| develop.get("watch")).and_then(Node::as_seq);
         for rule in watch.unwrap_or_default() {
-            if !rule.has("path") {
+            if rule.get_str("path").is_none_or(str::is_empty) {
                 let message = format!("`services.{name}.develop.watch`: `path` is empty");
                 report.error(Code::Value, rule.span, message);
             }

@@ -144,7 +144,8 @@ fn is_printable(c: char) -> bool {
 fn is_plain(text: &str) -> bool {
     let safe = |c: char| c.is_alphanumeric() || "_-./$^()+;@~\\<>=,*?!&|%:".contains(c) || c == ' ';
     let Some(first) = text.chars().next() else { return false };
-    let starts_well = first.is_alphanumeric() || matches!(first, '_' | '/' | '$' | '(' | '^' | '\\' | '+' | ';' | '.');
+    let starts_well =
+        first.is_alphanumeric() || matches!(first, '_' | '/' | '$' | '(' | '^' | '\\' | '+' | ';' | '.');
     let number_like = text.chars().all(|c| c.is_ascii_hexdigit() || "xob_.:+-TZtz ".contains(c))
         && text.contains(|c: char| c.is_ascii_digit());
     starts_well
@@ -195,8 +196,29 @@ mod tests {
             .map(str::to_owned)
             .collect();
         texts.extend(
-            ["", " ", "\n", "a\n", "a\nb", "a\n\n", "\na", " a\nb", "a \nb", "a\n  b\n", "\t", "a\tb", "\r\n", "a\r\nb", "\u{7f}", "\u{85}", "\u{2028}", "\u{feff}", "a\n#b", "a\n---\nb"]
-                .map(str::to_owned),
+            [
+                "",
+                " ",
+                "\n",
+                "a\n",
+                "a\nb",
+                "a\n\n",
+                "\na",
+                " a\nb",
+                "a \nb",
+                "a\n  b\n",
+                "\t",
+                "a\tb",
+                "\r\n",
+                "a\r\nb",
+                "\u{7f}",
+                "\u{85}",
+                "\u{2028}",
+                "\u{feff}",
+                "a\n#b",
+                "a\n---\nb",
+            ]
+            .map(str::to_owned),
         );
         for text in texts {
             for file in [json!({"k": text}), json!({"k": [text]}), json!({"k": {text.clone(): 1}})] {

@@ -9,6 +9,18 @@ use crate::place::Place;
 use crate::short;
 
 /// A list of `key=value` becomes a mapping; `missing` stands where there is no value.
+/// Refuses entries of a list of pairs that are no pairs, except `alone`.
+pub(super) fn require_values(node: &Node, place: &Place<'_>, alone: &str) -> Result<(), Box<Diagnostic>> {
+    let items = node.as_seq().unwrap_or_default();
+    match items.iter().find(|item| item.as_str().is_some_and(|text| !text.contains('=') && text != alone)) {
+        Some(item) => {
+            let text = item.as_str().unwrap_or_default();
+            Err(wrong(item, place, format!("`{text}` has no value; expected `name=value`")))
+        }
+        None => Ok(()),
+    }
+}
+
 pub(super) fn settle_pairs(node: &mut Node, missing: Value) {
     match &mut node.value {
         Value::Seq(items) => {

@@ -12,14 +12,13 @@ use crate::place::Place;
 use crate::report::Report;
 use crate::short;
 use lists::{
-    check_names, settle_dependencies, settle_device, settle_device_request, settle_env_files, settle_gpus,
-    settle_hosts, settle_options, settle_pairs,
+    check_names, require_values, settle_dependencies, settle_device, settle_device_request, settle_env_files,
+    settle_gpus, settle_hosts, settle_options, settle_pairs,
 };
 use ports::{check_long_port, item_span, port_node, settle_mount};
 use values::{
-    wrong,
-    settle_bytes, settle_command, settle_count, settle_digits, settle_health_test, settle_limit, settle_scalar,
-    settle_text, settle_whole,
+    settle_bytes, settle_command, settle_count, settle_digits, settle_health_test, settle_limit,
+    settle_scalar, settle_text, settle_whole, wrong,
 };
 
 /// Walks a tree and settles the forms.
@@ -125,13 +124,13 @@ impl Canonical<'_> {
             _ if self.lenient => {}
             Form::Text => settle_text(node, place)?,
             Form::Digits => settle_digits(node, place)?,
-            Form::Texts => replace(node, |node| match node.value {
-                Value::Seq(_) => node,
-                _ => {
-                    let span = node.span;
-                    Node::new(Value::Seq(vec![node]), span)
+            Form::Texts => replace(node, into_list),
+            Form::Servers => {
+                replace(node, into_list);
+                if let Some(items) = node.as_seq_mut() {
+                    items.retain(|item| item.as_str() != Some(""));
                 }
-            }),
+            }
             Form::Whole => settle_whole(node, place)?,
             Form::Count => settle_count(node, place)?,
             Form::Ulimit => {
@@ -147,6 +146,14 @@ impl Canonical<'_> {
                 check_names(node, place)?;
             }
             Form::Labels => settle_pairs(node, Value::String(String::new())),
+            Form::Contexts => {
+                require_values(node, place, "")?;
+                settle_pairs(node, Value::String(String::new()));
+            }
+            Form::Keys => {
+                require_values(node, place, "default")?;
+                settle_pairs(node, Value::Null);
+            }
             Form::Hosts => settle_hosts(node, place)?,
             Form::Command => settle_command(node, place, self.report)?,
             Form::HealthTest => settle_health_test(node),
@@ -194,6 +201,14 @@ fn replace(node: &mut Node, with: impl FnOnce(Node) -> Node) {
     let span = node.span;
     let old = std::mem::replace(node, Node::new(Value::Null, span));
     *node = with(old);
+}
+
+fn into_list(node: Node) -> Node {
+    let span = node.span;
+    match node.value {
+        Value::Seq(_) => node,
+        _ => Node::new(Value::Seq(vec![node]), span),
+    }
 }
 
 /// Text becomes a mapping that has it under `key`.

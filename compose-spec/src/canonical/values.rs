@@ -35,7 +35,8 @@ pub(super) fn settle_digits(node: &mut Node, place: &Place<'_>) -> Result<(), Bo
     match (&node.value, node.to_text()) {
         (Value::Float(_), Some(text)) => {
             Err(wrong(node, place, "a number with a fraction or an exponent has no meaning here")
-                .hint(format!("put it in quotes if it is meant: \"{text}\"")).into())
+                .hint(format!("put it in quotes if it is meant: \"{text}\""))
+                .into())
         }
         _ => settle_text(node, place),
     }
@@ -89,7 +90,8 @@ pub(super) fn settle_bytes(
         Value::String(text) => match scalar::parse_bytes(text) {
             Ok(bytes) => {
                 if bytes == i64::MIN {
-                    let message = format!("`{place}: {text}` is larger than any memory, and becomes negative");
+                    let message =
+                        format!("`{place}: {text}` is larger than any memory, and becomes negative");
                     report.warning(node.span, message);
                 }
                 bytes

@@ -12,7 +12,7 @@ const FLAG_OR_TEXT: Rule = Rule::new(Shape::Scalar(BOOL_OR_TEXT)).form(Form::Tex
 const OBJECT: Object = Object {
     name: "build",
     fields: &[
-        ("additional_contexts", LABELS.path(PathKind::NamedContext)),
+        ("additional_contexts", LABELS.form(Form::Contexts).path(PathKind::NamedContext)),
         ("args", VARIABLES),
         ("cache_from", STRINGS),
         ("cache_to", STRINGS),
@@ -33,7 +33,7 @@ const OBJECT: Object = Object {
         ("sbom", FLAG_OR_TEXT),
         ("secrets", Rule::new(Shape::List(&FILE_REFERENCE))),
         ("shm_size", Rule::new(Shape::Scalar(INT_OR_TEXT)).form(Form::Bytes)),
-        ("ssh", Rule::new(PAIRS).form(Form::Variables)),
+        ("ssh", Rule::new(PAIRS).form(Form::Keys)),
         ("tags", STRINGS.unique(Identity::Key)),
         ("target", TEXT),
         ("ulimits", ULIMITS),

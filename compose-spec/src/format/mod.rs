@@ -209,6 +209,12 @@ pub(crate) enum Form {
     Variables,
     /// A mapping from names to texts; nothing becomes empty text.
     Labels,
+    /// A mapping from names to texts; in a list each entry needs its `=`.
+    Contexts,
+    /// The same, but `default` may stand alone.
+    Keys,
+    /// A list of texts in which empty ones do not count.
+    Servers,
     /// A list of `name=address`.
     Hosts,
     /// A list of words.

@@ -51,7 +51,7 @@ const OBJECT: Object = Object {
         ("develop", DEVELOP),
         ("device_cgroup_rules", STRING_SET),
         ("devices", Rule::new(Shape::List(&DEVICE)).unique(Identity::Device)),
-        ("dns", SERVER_LIST),
+        ("dns", SERVER_LIST.form(Form::Servers)),
         ("dns_opt", STRING_SET.merge(Merge::Sequence).unique(Identity::Key)),
         ("dns_search", SERVER_LIST),
         ("domainname", TEXT),

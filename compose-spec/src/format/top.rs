@@ -21,15 +21,19 @@ pub(crate) const PROJECT: Object = Object {
     others: Others::Extensions,
 };
 
+/// What the reference takes here is not in its schema: also nothing, repetitions and keys of any name.
 const INCLUDE: Rule = Rule::new(Shape::OneOf(&[
-    Shape::Scalar(Types::TEXT),
+    Shape::Scalar(Types::TEXT.or(Types::NULL)),
     Shape::Object(&Object {
         name: "include",
-        fields: &[("env_file", STRING_OR_SET), ("path", STRING_OR_SET), ("project_directory", TEXT)],
+        fields: &[("env_file", INCLUDED), ("path", INCLUDED), ("project_directory", SCALAR)],
         required: &[],
-        others: Others::Refused,
+        others: Others::Free,
     }),
 ]));
+const INCLUDED: Rule =
+    Rule::new(Shape::OneOf(&[Shape::Scalar(Types::TEXT.or(Types::NULL)), Shape::List(&TEXT)]))
+        .form(Form::Texts);
 
 /// `external`: a flag, or the old form with a name.
 const EXTERNAL: Rule = external(Others::Extensions);

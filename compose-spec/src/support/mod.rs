@@ -10,6 +10,8 @@ use crate::format::{PROJECT, Rule, Shape};
 use crate::request::Loaded;
 use crate::source::Span;
 
+#[cfg(test)]
+pub(crate) use page::paths;
 pub use page::support_markdown;
 pub(crate) use walk::requirements;
 

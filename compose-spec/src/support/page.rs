@@ -68,13 +68,18 @@ fn values() -> String {
         row(path, &format!("`{value}`"), "cluster", *support);
     }
     for (path, words, support) in ALLOWED {
-        row(path, &format!("other than {}", crate::suggest::listed(words.iter().copied())), "anywhere", *support);
+        row(
+            path,
+            &format!("other than {}", crate::suggest::listed(words.iter().copied())),
+            "anywhere",
+            *support,
+        );
     }
     text
 }
 
 /// Every attribute of the format: the nested ones after the one they belong to.
-pub(super) fn paths() -> Vec<String> {
+pub(crate) fn paths() -> Vec<String> {
     let mut paths = Vec::new();
     below(&Shape::Object(&PROJECT), "", &mut paths);
     paths.sort_by_key(|path| (section_rank(path), path.clone()));

@@ -49,9 +49,13 @@ fn values_that_mean_nothing_to_the_engine_are_refused() {
 fn a_cluster_asks_for_more_than_a_node() {
     let fixture = "services:\n  web:\n    image: a\n    build: .\n    volumes: [./conf:/conf, data:/data]\nvolumes:\n  data:\n";
     let loaded = load_fixture(fixture, |request| request.target = Target::Cluster);
-    let found: Vec<_> =
-        loaded.requirements.iter().map(|found| (found.attribute.as_str(), found.support.is_refused())).collect();
-    let expect = [("services.web.build", true), ("services.web.volumes[0].type", false), ("volumes.data", false)];
+    let found: Vec<_> = loaded
+        .requirements
+        .iter()
+        .map(|found| (found.attribute.as_str(), found.support.is_refused()))
+        .collect();
+    let expect =
+        [("services.web.build", true), ("services.web.volumes[0].type", false), ("volumes.data", false)];
     assert_eq!(found, expect);
     assert!(matches!(support("services.*.image", Target::Cluster), Some(Support::Honoured)));
     assert_eq!(support("services.*.wat", Target::Node), None);
@@ -65,7 +69,8 @@ fn what_does_not_run_is_not_looked_at() {
 
 #[test]
 fn a_value_that_means_nothing_is_no_fault() {
-    let fixture = "services: {web: {image: a, privileged: false, deploy: {mode: replicated}, storage_opt: {}}}";
+    let fixture =
+        "services: {web: {image: a, privileged: false, deploy: {mode: replicated}, storage_opt: {}}}";
     assert_eq!(unsupported(fixture, Target::Node), "");
 }
 
@@ -78,5 +83,8 @@ fn the_page_about_support_says_what_the_table_says() {
         std::fs::write(&page, &made).expect("a writable page");
     }
     let found = std::fs::read_to_string(&page).expect("the page is there");
-    assert!(found == made, "docs/compose-support.md is out of date: BLESS=1 cargo test -p compose-spec support");
+    assert!(
+        found == made,
+        "docs/compose-support.md is out of date: BLESS=1 cargo test -p compose-spec support"
+    );
 }

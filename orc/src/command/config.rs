@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// Print the network names, a line each
     #[arg(long, group = "what")]
     networks: bool,
-    /// Print the model names, a line each
+    /// Print the models, a line each
     #[arg(long, group = "what")]
     models: bool,
     /// Print the profile names, a line each
@@ -148,7 +148,7 @@ fn text(args: &Args, loaded: &Loaded) -> Outcome<String> {
         return Ok(lines(project.networks.keys().cloned()));
     }
     if args.models {
-        return Ok(lines(project.models.keys().cloned()));
+        return Ok(lines(project.models.values().filter_map(|model| model.model.clone())));
     }
     if let Some(services) = &args.hash {
         return hashes(project, services);

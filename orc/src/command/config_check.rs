@@ -34,7 +34,11 @@ pub(crate) fn run(loaded: &Loaded, format: Format, output: &Output) -> Outcome {
         Format::Json => as_json(loaded, found)?,
         Format::Yaml => as_table(loaded, found),
     });
-    if found.iter().any(|requirement| requirement.support.is_refused()) { Err(Failure::Exit(1)) } else { Ok(()) }
+    if found.iter().any(|requirement| requirement.support.is_refused()) {
+        Err(Failure::Exit(1))
+    } else {
+        Ok(())
+    }
 }
 
 fn as_table(loaded: &Loaded, found: &[Requirement]) -> String {
