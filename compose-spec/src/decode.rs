@@ -1,4 +1,6 @@
 //! From a settled tree to the typed project, by way of serde. Errors keep the place of the value.
+//!
+//! Texts are moved, not copied: what stays of the tree are its keys and places, which later findings need.
 
 use std::fmt;
 
@@ -30,30 +32,34 @@ impl de::Error for DecodeError {
     }
 }
 
-/// Reads a value of some type from a tree.
-pub(crate) fn decode<T: de::DeserializeOwned>(node: &Node) -> Result<T, DecodeError> {
-    T::deserialize(node).map_err(|error| at(error, node))
+/// Reads a value of some type from a tree and takes its texts out of it.
+pub(crate) fn decode<T: de::DeserializeOwned>(node: &mut Node) -> Result<T, DecodeError> {
+    let span = node.span;
+    T::deserialize(node).map_err(|error| at(error, span))
 }
 
-fn at(mut error: DecodeError, node: &Node) -> DecodeError {
-    error.span.get_or_insert(node.span);
+fn at(mut error: DecodeError, span: Span) -> DecodeError {
+    error.span.get_or_insert(span);
     error
 }
 
-impl<'de> Deserializer<'de> for &'de Node {
+impl<'de> Deserializer<'de> for &'de mut Node {
     type Error = DecodeError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match &self.value {
+        let span = self.span;
+        match &mut self.value {
             Value::Null => visitor.visit_unit(),
             Value::Bool(value) => visitor.visit_bool(*value),
             Value::Int(value) => visitor.visit_i64(*value),
             Value::Float(value) => visitor.visit_f64(*value),
-            Value::String(text) => visitor.visit_borrowed_str(text),
-            Value::Seq(items) => visitor.visit_seq(Items(items.iter())),
-            Value::Map(map) => visitor.visit_map(Entries { entries: map.as_slice().iter(), value: None }),
+            Value::String(text) => visitor.visit_string(std::mem::take(text)),
+            Value::Seq(items) => visitor.visit_seq(Items(items.iter_mut())),
+            Value::Map(map) => {
+                visitor.visit_map(Entries { entries: map.as_mut_slice().iter_mut(), value: None })
+            }
         }
-        .map_err(|error| at(error, self))
+        .map_err(|error| at(error, span))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
@@ -78,7 +84,7 @@ impl<'de> Deserializer<'de> for &'de Node {
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
         let word = self.as_str().unwrap_or_default();
-        visitor.visit_enum(word.into_deserializer()).map_err(|error| at(error, self))
+        visitor.visit_enum(word.into_deserializer()).map_err(|error| at(error, self.span))
     }
 
     serde::forward_to_deserialize_any! {
@@ -87,7 +93,7 @@ impl<'de> Deserializer<'de> for &'de Node {
     }
 }
 
-struct Items<'de>(std::slice::Iter<'de, Node>);
+struct Items<'de>(std::slice::IterMut<'de, Node>);
 
 impl<'de> SeqAccess<'de> for Items<'de> {
     type Error = DecodeError;
@@ -96,13 +102,19 @@ impl<'de> SeqAccess<'de> for Items<'de> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, DecodeError> {
-        self.0.next().map(|node| seed.deserialize(node).map_err(|error| at(error, node))).transpose()
+        let Some(node) = self.0.next() else { return Ok(None) };
+        let span = node.span;
+        seed.deserialize(node).map(Some).map_err(|error| at(error, span))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.0.len())
     }
 }
 
 struct Entries<'de> {
-    entries: std::slice::Iter<'de, (String, crate::node::Entry)>,
-    value: Option<&'de Node>,
+    entries: std::slice::IterMut<'de, (String, crate::node::Entry)>,
+    value: Option<&'de mut Node>,
 }
 
 impl<'de> MapAccess<'de> for Entries<'de> {
@@ -110,12 +122,17 @@ impl<'de> MapAccess<'de> for Entries<'de> {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
         let Some((key, entry)) = self.entries.next() else { return Ok(None) };
-        self.value = Some(&entry.node);
+        self.value = Some(&mut entry.node);
         seed.deserialize(key.as_str().into_deserializer()).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DecodeError> {
         let node = self.value.take().ok_or_else(|| de::Error::custom("a value was read before its key"))?;
-        seed.deserialize(node).map_err(|error| at(error, node))
+        let span = node.span;
+        seed.deserialize(node).map_err(|error| at(error, span))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.entries.len())
     }
 }

@@ -10,7 +10,7 @@ impl Project {
     /// `deploy.replicas`, `depends_on`, `profiles`), as in docker compose.
     #[must_use]
     pub fn service_hash(&self, service: &str) -> Option<String> {
-        self.services.get(service).map(fingerprint)
+        self.services.get(service).map(|service| fingerprint(service))
     }
 }
 

@@ -203,16 +203,16 @@ fn complete(
 }
 
 /// Reads the types from the tree, service by service so that all faults are found.
-fn typed(loader: &mut Loader<'_>, tree: &Node) -> Option<Project> {
+fn typed(loader: &mut Loader<'_>, tree: &mut Node) -> Option<Project> {
     let mut project = Project::default();
     let mut complete = true;
-    for (key, entry) in tree.entries() {
-        let node = &entry.node;
+    for (key, entry) in tree.entries_mut() {
+        let node = &mut entry.node;
         let result = match key {
             "name" => decode::decode(node).map(|name| project.name = name),
             "services" => {
-                for (name, entry) in node.entries() {
-                    match decode::decode::<Service>(&entry.node) {
+                for (name, entry) in node.entries_mut() {
+                    match decode::decode::<Box<Service>>(&mut entry.node) {
                         Ok(service) => {
                             project.services.insert(name.to_owned(), service);
                         }

@@ -3,6 +3,9 @@
 use crate::node::Node;
 use crate::source::Span;
 
+/// Up to how many entries a map that grows has no room to spare.
+const SMALL: usize = 8;
+
 /// One entry of a mapping.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Entry {
@@ -25,10 +28,12 @@ impl Map {
 
     /// A map of entries in any order; of entries with the same key the last one counts.
     pub(crate) fn from_pairs(mut entries: Vec<(String, Entry)>) -> Self {
-        // The sort is stable, so that the last one of a key comes last, and first once reversed.
-        entries.reverse();
-        entries.sort_by(|(a, _), (b, _)| a.cmp(b));
-        entries.dedup_by(|(a, _), (b, _)| a == b);
+        if !entries.is_sorted_by(|(a, _), (b, _)| a < b) {
+            // The sort is stable, so that the last one of a key comes last, and first once reversed.
+            entries.reverse();
+            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+            entries.dedup_by(|(a, _), (b, _)| a == b);
+        }
         entries.shrink_to_fit();
         Self { entries }
     }
@@ -56,14 +61,22 @@ impl Map {
     pub(crate) fn insert(&mut self, key: String, entry: Entry) {
         match self.find(&key) {
             Ok(index) => self.entries[index].1 = entry,
-            Err(index) => self.entries.insert(index, (key, entry)),
+            Err(index) => self.insert_at(index, key, entry),
         }
+    }
+
+    fn insert_at(&mut self, index: usize, key: String, entry: Entry) {
+        // What is made entry by entry mostly stays small, and there are many such maps: no room is kept in them.
+        if self.entries.len() < SMALL {
+            self.entries.reserve_exact(1);
+        }
+        self.entries.insert(index, (key, entry));
     }
 
     /// Adds an entry unless the key is there.
     pub(crate) fn insert_new(&mut self, key: String, entry: Entry) {
         if let Err(index) = self.find(&key) {
-            self.entries.insert(index, (key, entry));
+            self.insert_at(index, key, entry);
         }
     }
 
@@ -113,8 +126,8 @@ impl Map {
     }
 
     /// The entries themselves, in order.
-    pub(crate) fn as_slice(&self) -> &[(String, Entry)] {
-        &self.entries
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [(String, Entry)] {
+        &mut self.entries
     }
 
     /// The entries themselves, in order.

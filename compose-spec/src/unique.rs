@@ -11,14 +11,19 @@ pub(crate) fn enforce(node: &mut Node, rule: &'static Rule) {
     match &mut node.value {
         Value::Map(map) => {
             for (key, entry) in map.iter_mut() {
-                if let Some(rule) = rule.shape.entry(key) {
+                // Nothing is looked up for scalars, which most values are.
+                if matches!(entry.node.value, Value::Map(_) | Value::Seq(_))
+                    && let Some(rule) = rule.shape.entry(key)
+                {
                     enforce(&mut entry.node, rule);
                 }
             }
         }
         Value::Seq(items) => {
             if let Some(identity) = rule.unique {
-                deduplicate(items, identity);
+                if items.len() > 1 {
+                    deduplicate(items, identity);
+                }
             } else if let Some(rule) = rule.shape.item() {
                 items.iter_mut().for_each(|item| enforce(item, rule));
             }

@@ -184,7 +184,10 @@ impl<'a> Builder<'a> {
         let mut items = Vec::new();
         loop {
             match self.next(events)? {
-                (Event::SequenceEnd, _) => return Ok(Value::Seq(items)),
+                (Event::SequenceEnd, _) => {
+                    items.shrink_to_fit();
+                    return Ok(Value::Seq(items));
+                }
                 (event, span) => items.push(self.node(event, span, events, depth + 1)?),
             }
         }

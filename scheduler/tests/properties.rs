@@ -124,7 +124,7 @@ fn project(stack: u8, shapes: &[ServiceShape]) -> Project {
         if shape.vip {
             let deploy =
                 cluster::compose_spec::Deploy { endpoint_mode: Some("vip".into()), ..Default::default() };
-            service.deploy = Some(deploy);
+            service.deploy = Some(Box::new(deploy));
         }
         if shape.extra {
             service.networks = [("default".to_owned(), None), ("extra".to_owned(), None)].into();
@@ -154,7 +154,7 @@ fn project(stack: u8, shapes: &[ServiceShape]) -> Project {
             let dependency = Dependency { condition, restart: *kind == 2, required: shape.image == 0 };
             service.depends_on.insert(SERVICES[earlier].into(), dependency);
         }
-        project.services.insert(SERVICES[index].into(), service);
+        project.services.insert(SERVICES[index].into(), Box::new(service));
     }
     project
 }

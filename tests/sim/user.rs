@@ -166,7 +166,7 @@ fn project(stack: usize, web: u32, image: u8) -> Project {
         ..Service::default()
     };
     for (name, service) in [("store", store), ("seed", seed), ("web", web)] {
-        project.services.insert(name.to_owned(), service);
+        project.services.insert(name.to_owned(), Box::new(service));
     }
     project.volumes.insert("data".to_owned(), Volume::default());
     project

@@ -316,7 +316,8 @@ impl Object {
     /// The rule of an attribute.
     pub(crate) fn field(&self, name: &str) -> Option<&'static Rule> {
         let fields = self.fields;
-        let index = fields.binary_search_by(|(field, _)| (*field).cmp(name)).ok()?;
+        // Byte by byte: attribute names differ early, and this is asked for every attribute in every phase.
+        let index = fields.binary_search_by(|(field, _)| field.bytes().cmp(name.bytes())).ok()?;
         Some(&fields[index].1)
     }
 }

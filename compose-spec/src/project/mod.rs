@@ -66,7 +66,7 @@ record! {
         /// Project name: lower-case letters, digits, `-` and `_`.
         pub name: String,
         /// Services by name; those of disabled profiles are in [`crate::Loaded::disabled`].
-        pub services: BTreeMap<String, Service>,
+        pub services: BTreeMap<String, Box<Service>>,
         /// Networks by the key that services use; the real name is in [`Network::name`].
         pub networks: BTreeMap<String, Network>,
         /// Volumes by the key that services use; the real name is in [`Volume::name`].

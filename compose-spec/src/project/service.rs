@@ -9,7 +9,8 @@ use super::{
 };
 
 record! {
-    /// One service. Attribute names are Compose's own.
+    /// One service. Attribute names are Compose's own. What is large and often missing is boxed: there may be
+    /// ten thousand services.
     pub struct Service {
         /// OCI annotations of the container.
         pub annotations: BTreeMap<String, String>,
@@ -18,7 +19,7 @@ record! {
         /// Block I/O limits.
         pub blkio_config: Option<BlkioConfig>,
         /// How to build the image.
-        pub build: Option<Build>,
+        pub build: Option<Box<Build>>,
         /// Capabilities added to the default set.
         pub cap_add: Vec<String>,
         /// Capabilities taken from the default set.
@@ -56,7 +57,7 @@ record! {
         /// Services that come first.
         pub depends_on: BTreeMap<String, Dependency>,
         /// Replicas, resources, placement and updates.
-        pub deploy: Option<Deploy>,
+        pub deploy: Option<Box<Deploy>>,
         /// How to follow changes of the sources during development.
         pub develop: Option<Develop>,
         /// Rules of the device cgroup.
@@ -124,7 +125,7 @@ record! {
         /// `host`, `none`, `service:NAME`, `container:NAME` or another driver's mode.
         pub network_mode: Option<String>,
         /// Networks; `None` joins without any option.
-        pub networks: BTreeMap<String, Option<ServiceNetwork>>,
+        pub networks: BTreeMap<String, Option<Box<ServiceNetwork>>>,
         /// Whether the OOM killer spares the containers (cgroup v1).
         pub oom_kill_disable: bool,
         /// Preference of the OOM killer, -1000 to 1000.
