@@ -78,6 +78,7 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Agent {
     node: NodeService,
+    known: watch::Receiver<bool>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -125,9 +126,10 @@ pub async fn start(config: AgentConfig, manager: Channel) -> Result<Agent, Error
         inbox,
         stopped: stopped.clone(),
     };
-    let session = session::Session { manager, node: config.node, outbox, events, stopped };
+    let (knows, known) = watch::channel(false);
+    let session = session::Session { manager, node: config.node, outbox, events, known: knows, stopped };
     let tasks = vec![tokio::spawn(looping.run()), tokio::spawn(session.run())];
-    Ok(Agent { node: NodeService::new(runtime, net, credentials), stop, tasks })
+    Ok(Agent { node: NodeService::new(runtime, net, credentials), known, stop, tasks })
 }
 
 impl Agent {
@@ -135,6 +137,15 @@ impl Agent {
     #[must_use]
     pub fn node_service(&self) -> NodeService {
         self.node.clone()
+    }
+
+    /// Waits until the manager knows what this agent found on the machine: before that, what the manager says of
+    /// this node is what an earlier run of the agent said. Never done when the agent has ended.
+    pub async fn known(&self) {
+        let mut known = self.known.clone();
+        if known.wait_for(|known| *known).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Stops the agent. Containers keep running, networks and ports stay as they are.

@@ -22,6 +22,7 @@ struct Waiting {
     networks: BTreeSet<NetworkName>,
     volumes: BTreeSet<VolumeName>,
     resync: bool,
+    answers: bool,
 }
 
 /// What the session sends next.
@@ -29,6 +30,8 @@ struct Waiting {
 pub(crate) struct Parcel {
     pub(crate) report: Report,
     pub(crate) resync: bool,
+    /// With this and what went before it the manager knows all that differed from the complete assignments.
+    pub(crate) answers: bool,
 }
 
 impl Outbox {
@@ -44,6 +47,11 @@ impl Outbox {
     /// Asks for all assignments.
     pub(crate) fn resync(&self) {
         self.change(|waiting| waiting.resync = true);
+    }
+
+    /// Whatever differs from the complete assignments has been reported.
+    pub(crate) fn answer(&self) {
+        self.change(|waiting| waiting.answers = true);
     }
 
     fn change(&self, change: impl FnOnce(&mut Waiting)) {
@@ -64,8 +72,9 @@ impl Outbox {
                     },
                 },
                 resync: waiting.resync,
+                answers: waiting.answers,
             };
-            if parcel.resync || !parcel.report.is_empty() {
+            if parcel.resync || parcel.answers || !parcel.report.is_empty() {
                 return parcel;
             }
             self.more.notified().await;
@@ -95,6 +104,10 @@ mod tests {
         let ended = Ended { networks: vec![NetworkName("n".into())], volumes: Vec::new() };
         let report = || outbox.report(Report { statuses: Vec::new(), ended: ended.clone() });
         let (parcel, ()) = tokio::join!(outbox.take(), async { report() });
-        assert_eq!((parcel.report.ended, parcel.resync), (ended, false));
+        assert_eq!((parcel.report.ended, parcel.resync, parcel.answers), (ended, false, false));
+        // An answer is sent although there is nothing to say in it.
+        outbox.answer();
+        let parcel = outbox.take().await;
+        assert!(parcel.answers && parcel.report.is_empty());
     }
 }

@@ -23,6 +23,13 @@ pub(crate) enum Event {
     Dying(ActionId),
 }
 
+impl Event {
+    /// All that this node has to do, as the manager knows it.
+    fn is_complete(&self) -> bool {
+        matches!(self, Event::Assigned(Update::Complete(_)))
+    }
+}
+
 /// A way to the loop, and its end of it.
 pub(crate) fn channel() -> (mpsc::Sender<Event>, mpsc::Receiver<Event>) {
     mpsc::channel(EVENTS)
@@ -51,11 +58,13 @@ impl Loop {
         self.hand_on(outputs, &mut wake);
         let mut events = Vec::new();
         loop {
+            let mut complete = false;
             let inputs = tokio::select! {
                 count = self.inbox.recv_many(&mut events, EVENTS_AT_ONCE) => {
                     if count == 0 {
                         return;
                     }
+                    complete = events.iter().any(Event::is_complete);
                     inputs(&self.store, &mut events)
                 }
                 () = clock.reach(wake) => {
@@ -67,6 +76,9 @@ impl Loop {
             };
             let outputs = core.step_all(inputs, clock.now());
             self.hand_on(outputs, &mut wake);
+            if complete {
+                self.outbox.answer();
+            }
         }
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Session {
     pub(crate) node: NodeId,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) events: mpsc::Sender<Event>,
+    /// Set once the manager knows, durably, how this node differed from what it knew.
+    pub(crate) known: watch::Sender<bool>,
     pub(crate) stopped: watch::Receiver<bool>,
 }
 
@@ -56,6 +58,7 @@ impl Session {
     async fn talk(&mut self, heard: &mut bool) -> Result<(), Status> {
         let (reports, outgoing) = mpsc::channel(STREAM_PARTS);
         let mut sequence = 1;
+        let mut answer = None;
         let first = convert::Report {
             node: self.node.0,
             description: Some(machine::describe()),
@@ -73,10 +76,17 @@ impl Session {
                 message = work.message() => {
                     let Some(message) = message? else { return Ok(()) };
                     *heard = true;
-                    self.assigned(convert::Work::from_message(&message)?).await;
+                    let work = convert::Work::from_message(&message)?;
+                    if answer.is_some_and(|answer| work.acknowledged >= answer) {
+                        self.known.send_replace(true);
+                    }
+                    self.assigned(work).await;
                 }
                 parcel = self.outbox.take() => {
                     sequence += 1;
+                    if parcel.answers {
+                        answer = Some(sequence);
+                    }
                     if reports.send(self.report(parcel, sequence).to_message()).await.is_err() {
                         return Ok(());
                     }

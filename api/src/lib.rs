@@ -3,7 +3,9 @@
 //!
 //! Specs, views and statuses travel as JSON of `cluster` types ([`convert`]): one vocabulary, not two.
 
+pub mod clients;
 pub mod convert;
+pub mod inside;
 pub mod limits;
 pub mod refusal;
 mod router;

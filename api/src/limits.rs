@@ -13,3 +13,5 @@ pub const MAX_ERROR_TEXT_BYTES: usize = 3 * 1024;
 pub const MAX_ERROR_DETAIL_BYTES: usize = 6 * 1024;
 /// Requests at once on one connection.
 pub const MAX_CONCURRENT_REQUESTS: u32 = 1_024;
+/// Connections at once to one socket; who comes after that is not let in until one of them has gone.
+pub const MAX_CLIENTS: usize = 1_024;

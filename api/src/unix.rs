@@ -12,11 +12,11 @@ use std::task::{Context, Poll};
 
 use hyper_util::rt::TokioIo;
 use tokio::net::{UnixListener, UnixStream};
-use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::{Channel, Endpoint, Server, Uri};
 use tower::Service;
 
 use crate::Router;
+use crate::clients::Clients;
 use crate::limits::MAX_CONCURRENT_REQUESTS;
 
 /// Why there is no connection.
@@ -56,38 +56,47 @@ pub enum ConnectError {
 pub async fn connect(path: &Path) -> Result<Channel, ConnectError> {
     let first = open(path).await?;
     let connector = Connector { path: path.into(), first: Arc::new(Mutex::new(Some(first))) };
-    // The authority is required by HTTP and means nothing here.
-    Ok(Endpoint::from_static("http://engine")
-        .initial_stream_window_size(WINDOW_BYTES)
-        .initial_connection_window_size(WINDOW_BYTES)
-        .connect_with_connector_lazy(connector))
+    Ok(endpoint().connect_with_connector_lazy(connector))
 }
 
 /// Serves on a socket until `shutdown` is done, and then until running requests have ended. Only processes
 /// of this process' user and of root are answered; the permissions of the socket are the caller's business.
 ///
 /// # Errors
-/// The socket cannot be accepted from any more.
+/// None that is known of: what cannot be accepted is tried again.
 pub async fn serve(
     listener: UnixListener,
     router: Router,
+    clients: Clients,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
-    serve_for(rustix::process::geteuid().as_raw(), listener, router, shutdown).await
+    serve_for(rustix::process::geteuid().as_raw(), listener, router, clients, shutdown).await
 }
 
 async fn serve_for(
     uid: u32,
     listener: UnixListener,
     router: Router,
+    clients: Clients,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
+    server().serve_with_incoming_shutdown(router.only(uid), clients.accept(listener), shutdown).await
+}
+
+/// A client's end, the same for every connection of this crate.
+pub(crate) fn endpoint() -> Endpoint {
+    // The authority is required by HTTP and means nothing here.
+    Endpoint::from_static("http://engine")
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
+}
+
+/// A server's end, the same for every connection of this crate.
+pub(crate) fn server() -> Server {
     Server::builder()
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
         .max_concurrent_streams(MAX_CONCURRENT_REQUESTS)
-        .serve_with_incoming_shutdown(router.only(uid), UnixListenerStream::new(listener), shutdown)
-        .await
 }
 
 /// Bytes under way in one direction: images and logs go through here, and a socket has no latency to hide.

@@ -43,7 +43,7 @@ fn serve_as(uid: u32) -> Served {
         let stopped = async {
             let _ = stopped.await;
         };
-        serve_for(uid, listener, router, stopped).await.unwrap();
+        serve_for(uid, listener, router, Clients::default(), stopped).await.unwrap();
     });
     Served { folder, stop, server }
 }

@@ -40,6 +40,10 @@ impl Aim {
             // The whole stack is gone, whoever wished for that.
             return if self.goal == Goal::Stopped { Verdict::Reached } else { Verdict::Missed };
         };
+        if view.removing && self.goal != Goal::Stopped {
+            // Somebody takes it down meanwhile.
+            return Verdict::Missed;
+        }
         if self.leaving.iter().any(|name| view.services.get(name).is_some_and(|service| service.removing)) {
             return Verdict::Open { look_again: None };
         }

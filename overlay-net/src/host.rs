@@ -200,7 +200,12 @@ impl Host {
         self.prepare_machine(self.wanted.networks.values().any(|spec| spec.v6.is_some()))?;
         let ops = plan::plan(&self.names, &self.wanted, &self.observed);
         for op in &ops {
-            tracing::warn!("repairing the network: {op}");
+            match op {
+                // What is not wanted any more is on its way out: the kernel takes links away a while after their
+                // namespace, and the message of their end may come before.
+                NetOp::RemoveLink { .. } => tracing::debug!("clearing up the network: {op}"),
+                _ => tracing::warn!("repairing the network: {op}"),
+            }
         }
         self.run(&ops)?;
         self.refresh_bridges()?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::{Machine, eventually};
+use crate::support::Machine;
 
 /// The file that people copy, as it is in the repository.
 const HELLO: &str = include_str!("../../examples/stacks/hello/compose.yaml");
@@ -11,17 +11,14 @@ const HELLO: &str = include_str!("../../examples/stacks/hello/compose.yaml");
 fn the_first_stack_must_run_as_the_readme_says() {
     let machine = Machine::new("hello");
     machine.compose(HELLO);
-    machine.orc(&["up", "-d"]).ok();
+    machine.orc(&["up", "-d", "--wait"]).ok();
 
-    // Between `up` and the first listening server are some milliseconds in which nobody answers yet.
-    let mut answered = BTreeSet::new();
-    eventually("three replicas answer on port 8080", || {
-        if let Ok(response) = machine.get("127.0.0.1:8080", "/") {
-            assert_eq!(response.status, 200);
-            answered.insert(response.body);
-        }
-        answered.len() == 3
-    });
+    // What is healthy is behind the port when it is called so: not one request may fail.
+    let answers = (0..30).map(|_| machine.get("127.0.0.1:8080", "/").expect("somebody answers"));
+    let answers: Vec<_> = answers.collect();
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    let replicas: BTreeSet<_> = answers.iter().map(|answer| &answer.body).collect();
+    assert_eq!(replicas.len(), 3, "{replicas:?}");
     let greeting = machine.get("127.0.0.1:8080", "/kv/greeting").expect("web asks the store");
     assert_eq!(greeting.body.trim_end(), "good to see you");
     machine.orc(&["exec", "web", "demo", "get", "http://store/kv/colour"]).exits(0).says("green");

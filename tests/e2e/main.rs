@@ -3,11 +3,12 @@
 
 mod commands;
 mod confinement;
-mod crashes;
+mod engine;
 mod errors;
 mod hello;
 mod lifecycle;
 mod names;
 mod ports;
 mod support;
+mod survive;
 mod up;

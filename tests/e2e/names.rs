@@ -1,6 +1,9 @@
 //! What a name means inside a container, and that stacks do not meet.
 
 use std::collections::BTreeSet;
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::{Machine, eventually, eventually_some};
 
@@ -50,6 +53,48 @@ fn a_name_must_mean_the_ready_replicas() {
     let before = resolve(&machine, "web");
     machine.orc(&["restart", "-t", "1", "web"]).ok();
     eventually("a restarted replica keeps its address", || resolve(&machine, "tasks.web") == before);
+    machine.orc(&["up", "-d", "--force-recreate", "-t", "1", "--no-deps", "web"]).ok();
+    eventually("a replaced replica keeps its address", || resolve(&machine, "tasks.web") == before);
+    machine.leaves_nothing();
+}
+
+/// Answers every question for an IPv4 address with the same one, and says how many there were.
+fn name_server(socket: &UdpSocket, questions: &AtomicUsize) {
+    let mut bytes = [0; 512];
+    while let Ok((length, from)) = socket.recv_from(&mut bytes) {
+        questions.fetch_add(1, Ordering::Relaxed);
+        let mut answer = bytes[..length].to_vec();
+        // A response, recursion available, one answer, no additional records; the question stays as it is.
+        answer[2..4].copy_from_slice(&[0x81, 0x80]);
+        answer[6..12].copy_from_slice(&[0, 1, 0, 0, 0, 0]);
+        let end = 12 + answer[12..].iter().position(|byte| *byte == 0).expect("a name has an end") + 5;
+        answer.truncate(end);
+        answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 7]);
+        if socket.send_to(&answer, from).is_err() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn an_outside_name_must_be_forwarded_and_an_unknown_one_be_refused_at_once() {
+    let machine = Machine::new("outside-names");
+    machine.own_etc("rm -f etc/resolv.conf && echo nameserver 127.0.0.1 > etc/resolv.conf");
+    let socket = machine.datagrams("127.0.0.1:53");
+    let questions = Arc::new(AtomicUsize::new(0));
+    let (server, counter) = (socket.try_clone().expect("another handle"), questions.clone());
+    // The thread ends with the test's process.
+    std::thread::spawn(move || name_server(&server, &counter));
+    machine.compose(STACK);
+    machine.orc(&["up", "-d", "client"]).ok();
+    let found = resolve(&machine, "somewhere.example.org");
+    assert!(found.iter().any(|line| line.ends_with("192.0.2.7")), "{found:?}");
+    let asked = questions.load(Ordering::Relaxed);
+    assert!(asked > 0, "the machine's name server was asked");
+    for unknown in ["nobody", "tasks.nobody"] {
+        assert_ne!(machine.orc(&["exec", "-T", "client", "demo", "resolve", unknown]).code, 0);
+    }
+    assert_eq!(questions.load(Ordering::Relaxed), asked, "nobody else is asked for what only we could know");
     machine.leaves_nothing();
 }
 

@@ -58,6 +58,8 @@ impl AgentCore {
             machine.adopt(found, records.remove(&id), now);
             if machine.adopted {
                 self.adopting.insert(id);
+            } else {
+                self.recovering.insert(id);
             }
             self.touched.tasks.insert(id);
         }

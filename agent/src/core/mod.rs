@@ -21,6 +21,7 @@ mod prepare;
 mod project;
 mod projection;
 mod record;
+mod recover;
 mod restart;
 mod settle;
 mod shared;
@@ -70,9 +71,14 @@ pub struct AgentCore {
     conflicts: BTreeMap<ServiceKey, Problem>,
     /// Tasks that are being stopped.
     leaving: BTreeSet<TaskId>,
+    /// Tasks that came up or became ready, with the first projection that leads to them: until it is in force
+    /// nobody is told, since whoever hears of it may connect at once.
+    arriving: BTreeMap<TaskId, u64>,
     /// Running containers of an earlier run of the agent whose interfaces were not declared yet. The first
     /// balance replaces whatever is in force, so it waits for them.
     adopting: BTreeSet<TaskId>,
+    /// Dead containers of an earlier run of the agent that were not started in this one.
+    recovering: BTreeSet<TaskId>,
     ended: Ended,
     owners: BTreeMap<ActionId, Owner>,
     actions: u64,
@@ -128,7 +134,9 @@ impl AgentCore {
             local: BTreeMap::new(),
             conflicts: BTreeMap::new(),
             leaving: BTreeSet::new(),
+            arriving: BTreeMap::new(),
             adopting: BTreeSet::new(),
+            recovering: BTreeSet::new(),
             ended: Ended::default(),
             owners: BTreeMap::new(),
             actions: 0,

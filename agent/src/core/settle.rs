@@ -70,6 +70,7 @@ impl AgentCore {
         }
         self.timers.set(&Key::Task(id), machine.wake);
         self.note_local(&machine);
+        self.note_recovery(&machine);
         self.touched.reports.insert(id);
         if machine.is_gone() {
             self.forget_uses(id);
@@ -90,6 +91,7 @@ impl AgentCore {
             volumes: &self.volumes,
             has_heir: matches!(wish, Wish::Gone(_)) && self.has_heir(machine),
             has_others: running && self.has_others(machine),
+            recovers_later: self.recovers_later(machine),
             balanced: self.projection.done(),
             next_projection: self.projection.next(),
         }
@@ -133,6 +135,12 @@ impl AgentCore {
             false => self.local.insert(machine.id, local),
         };
         if before.unwrap_or_default() != local {
+            // An adopted one may be in force since before this agent, and is known to run anyway.
+            if local.running && !self.adopting.contains(&machine.id) {
+                self.arriving.insert(machine.id, self.projection.next());
+            } else {
+                self.arriving.remove(&machine.id);
+            }
             self.projection.touch(machine.uses().0);
         }
         if !machine.is_being_adopted(self.synced) && self.assigned.is_some() {
@@ -253,8 +261,13 @@ impl AgentCore {
     }
 
     fn tell(&mut self, now: Timestamp, outputs: &mut Vec<Output>) {
+        let in_force = self.projection.done();
+        self.arriving.retain(|_, projection| *projection > in_force);
         let mut report = Report { statuses: Vec::new(), ended: std::mem::take(&mut self.ended) };
-        for id in std::mem::take(&mut self.touched.reports) {
+        let touched = std::mem::take(&mut self.touched.reports);
+        let (arriving, told) = touched.into_iter().partition(|id| self.arriving.contains_key(id));
+        self.touched.reports = arriving;
+        for id in Vec::from_iter(told) {
             let Some(machine) = self.tasks.get_mut(&id) else { continue };
             let service = machine.task.as_ref().map(|task| &task.service);
             let conflict = service.and_then(|service| self.conflicts.get(service));

@@ -149,6 +149,8 @@ pub(crate) struct World<'a> {
     pub(super) has_heir: bool,
     /// Others of its service answer while it does not.
     pub(super) has_others: bool,
+    /// It is dead since before this run of the agent, and what it depends on comes back first.
+    pub(super) recovers_later: bool,
     /// The number of the last projection in force, and of the next to be made.
     pub(super) balanced: u64,
     pub(super) next_projection: u64,
@@ -288,7 +290,7 @@ impl Machine {
             Wish::Gone(_) => self.tear_down(world),
             Wish::Prepared if running => self.wire(world),
             Wish::Still(_) | Wish::Prepared => self.prepare(world),
-            Wish::Running => self.run(world, now),
+            Wish::Running => world.hold_back(self.run(world, now)),
         }
     }
 

@@ -1,6 +1,7 @@
-//! `orc engine run|status|stop|logs`: looking after the engine, which other commands start by themselves.
+//! `orc engine run|status|stop|logs|install|uninstall`: looking after the engine, which other commands start by themselves.
 
 use std::path::Path;
+use std::time::Duration;
 
 use cluster::Timestamp;
 use serde_json::json;
@@ -10,16 +11,19 @@ use crate::attach::now_ms;
 use crate::cli::Global;
 use crate::client::Client;
 use crate::engine::dirs::Dirs;
-use crate::engine::{log, serve, start};
+use crate::engine::{install, log, privileges, serve, start};
 use crate::failure::{Doing, Failure, Outcome};
 use crate::output::{Output, error, raw};
-use crate::words;
+use crate::{limits, words};
 
 /// What to do with the engine.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// Be the engine, in the foreground
     Run {
+        /// Seconds that it stays with no stack to look after and nobody connected; 0 means for ever
+        #[arg(long, value_name = "SECONDS", env = "ORC_ENGINE_IDLE", default_value_t = limits::ENGINE_IDLE_SECONDS)]
+        idle: u64,
         /// Started by another command: say on standard output when it answers
         #[arg(long, hide = true)]
         child: bool,
@@ -34,14 +38,26 @@ pub(crate) enum Command {
     Stop,
     /// Print its log
     Logs,
+    /// Make it a service of this machine (systemd or OpenRC): stacks come back after a reboot
+    Install,
+    /// Take the service away; containers go on
+    Uninstall,
 }
 
 /// Does it.
 pub(crate) fn run(command: &Command, global: &Global, output: &Output) -> Outcome {
     let dirs = Dirs::new(global.data_dir.as_deref())?;
     match command {
-        Command::Run { child: false } => serve::run(&dirs, || output.note("the engine is ready")),
-        Command::Run { child: true } => child(&dirs, output),
+        Command::Run { idle, child } => {
+            let idle = (*idle > 0).then(|| Duration::from_secs(*idle));
+            if *child {
+                return self::child(&dirs, idle, output);
+            }
+            serve::run(&dirs, idle, || {
+                output.note("the engine is ready");
+                install::tell_ready();
+            })
+        }
         Command::Status { format } => super::runtime()?.block_on(status(&dirs, *format, output)),
         Command::Stop => {
             let ran = start::stop(&dirs)?;
@@ -53,15 +69,30 @@ pub(crate) fn run(command: &Command, global: &Global, output: &Output) -> Outcom
             Ok(())
         }
         Command::Logs => print_log(&dirs.log()),
+        Command::Install => {
+            privileges::check()?;
+            let file = install::install(&dirs)?;
+            output.note(&format!("the engine is a service now: `{}`", file.display()));
+            Ok(())
+        }
+        Command::Uninstall => {
+            privileges::check()?;
+            output.note(if install::uninstall(&dirs)? {
+                "the engine is no service any more; containers go on, and the next command starts it"
+            } else {
+                "the engine is no service of this machine"
+            });
+            Ok(())
+        }
     }
 }
 
 /// The engine in a session of its own. Until it is ready, its words go to whoever started it.
-fn child(dirs: &Dirs, output: &Output) -> Outcome {
+fn child(dirs: &Dirs, idle: Option<Duration>, output: &Output) -> Outcome {
     // A signal to the caller's terminal is none to the engine.
     rustix::process::setsid().doing(|| "cannot leave the caller's session".to_owned())?;
     let mut ready = false;
-    let result = serve::run(dirs, || {
+    let result = serve::run(dirs, idle, || {
         raw::stdout(start::READY.as_bytes());
         raw::close_stdout();
         ready = true;

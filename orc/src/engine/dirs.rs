@@ -86,6 +86,11 @@ impl Dirs {
         self.data.join("start.lock")
     }
 
+    /// The manager's folder: what is wished, and what is known.
+    pub(crate) fn manager(&self) -> PathBuf {
+        self.data.join("manager")
+    }
+
     /// What the engine says of its own doings.
     pub(crate) fn log(&self) -> PathBuf {
         self.data.join("engine.log")

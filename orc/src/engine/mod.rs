@@ -5,8 +5,10 @@
 
 pub(crate) mod dirs;
 pub(crate) mod identity;
+pub(crate) mod install;
 pub(crate) mod lock;
 pub(crate) mod log;
+pub(crate) mod namesake;
 pub(crate) mod privileges;
 pub(crate) mod serve;
 pub(crate) mod start;

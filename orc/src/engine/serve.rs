@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use agent::AgentConfig;
+use api::clients::Clients;
 use cluster::NodeId;
 use manager::ManagerConfig;
 use tokio::net::UnixListener;
@@ -14,9 +15,10 @@ use tokio::sync::watch;
 
 use super::dirs::Dirs;
 use super::lock::{Lock, holder, private_dir};
+use super::namesake::Name;
 use super::{identity, log, privileges};
 use crate::failure::{Doing, Failure, Outcome};
-use crate::{limits, project};
+use crate::project;
 
 /// Threads that share the engine's work. Two keep one slow disk from stopping everything; more would only
 /// cost memory.
@@ -26,7 +28,9 @@ const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
 /// Runs the engine until it is asked to end or has had nothing to look after for long. `ready` is called
 /// once it answers.
-pub(crate) fn run(dirs: &Dirs, ready: impl FnOnce()) -> Outcome {
+///
+/// `idle` is how long it stays with nothing to look after; `None` means for ever.
+pub(crate) fn run(dirs: &Dirs, idle: Option<Duration>, ready: impl FnOnce()) -> Outcome {
     privileges::check()?;
     private_dir(&dirs.data)?;
     private_dir(&dirs.run)?;
@@ -34,7 +38,7 @@ pub(crate) fn run(dirs: &Dirs, ready: impl FnOnce()) -> Outcome {
     log::begin();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
     let runtime = runtime.doing(|| "cannot start the engine's threads".to_owned())?;
-    let result = runtime.block_on(serve(dirs, ready));
+    let result = runtime.block_on(serve(dirs, idle, ready));
     runtime.shutdown_timeout(LAST_ANSWERS);
     result
 }
@@ -51,56 +55,79 @@ fn only_engine(dirs: &Dirs) -> Outcome<Lock> {
     Ok(lock)
 }
 
-async fn serve(dirs: &Dirs, ready: impl FnOnce()) -> Outcome {
+async fn serve(dirs: &Dirs, idle_limit: Option<Duration>, ready: impl FnOnce()) -> Outcome {
+    let failed = || "the manager failed".to_owned();
     let mut terminate = signal(SignalKind::terminate()).doing(|| "cannot listen for SIGTERM".to_owned())?;
     let mut interrupt = signal(SignalKind::interrupt()).doing(|| "cannot listen for Ctrl-C".to_owned())?;
     let engine_id = identity::engine_id(&dirs.data)?;
+    let _name = Name::take(&engine_id, &dirs.data)?;
+    refuse_lost_state(dirs)?;
     // The id has eight hexadecimal digits; a node is never 0.
     let node = NodeId(u64::from_str_radix(&engine_id, 16).unwrap_or_default().max(1));
     let config = ManagerConfig {
-        data_dir: dirs.data.join("manager"),
+        data_dir: dirs.manager(),
         engine_id: engine_id.clone(),
         node,
         program: env!("CARGO_PKG_VERSION").to_owned(),
         build_id: identity::build_id(),
     };
     let manager = manager::start(config).await.doing(|| "cannot start the manager".to_owned())?;
-    // The agent speaks with the manager as it would with one on another machine. The kernel keeps its
-    // connection, and those of clients that come early, until the services behind it are there.
+    // The agent speaks with the manager as it would with one on another machine.
+    let (channel, inside) = api::inside::pair();
+    let dispatch = tokio::spawn(inside.serve(api::Router::new().with(manager.dispatch_service())));
+    // Clients that come early wait in the kernel's queue until this engine answers.
     let socket = dirs.socket();
     let listener = listen(&socket)?;
-    let channel =
-        api::unix::connect(&socket).await.doing(|| "cannot reach the engine's own socket".to_owned())?;
     let agent = agent::start(agent_config(dirs, engine_id.clone(), node), channel).await;
     let agent = agent.doing(|| "cannot start the agent".to_owned())?;
+    // Whoever asks shall hear what is, not what was when an earlier engine ended.
+    tokio::select! {
+        () = agent.known() => {}
+        ended = manager.ended() => return ended.doing(failed),
+    }
     let router = api::Router::new()
         .with(manager.control_service())
-        .with(manager.dispatch_service())
         .with(api::node_server(agent.node_service()));
-    ready();
-    tracing::info!("engine {engine_id} answers on {}", dirs.socket().display());
-
+    let clients = Clients::default();
     let (stop, stopped) = watch::channel(false);
     let mut asked = stopped.clone();
-    let serving = tokio::spawn(api::unix::serve(listener, router, async move {
+    let serving = tokio::spawn(api::unix::serve(listener, router, clients.clone(), async move {
         // An engine that has ended sends nothing any more, which is as good.
         let _ = asked.wait_for(|stop| *stop).await;
     }));
+    ready();
+    tracing::info!("engine {engine_id} answers on {}", dirs.socket().display());
     let result = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
-        () = idle_for_long(manager.idle()) => Ok(()),
-        ended = manager.ended() => ended.doing(|| "the manager failed".to_owned()),
+        () = idle_for_long(manager.idle(), clients.count(), idle_limit) => Ok(()),
+        ended = manager.ended() => ended.doing(failed),
     };
     tracing::info!("engine {engine_id} ends; containers go on");
     let _ = stop.send(true);
     // In this order every stream that only waits for news has ended before the last answers are waited for.
     agent.shutdown().await;
     manager.shutdown().await;
+    dispatch.abort();
     let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;
     // The lock is still held: the socket is this engine's own. The next one replaces it if it stays.
     let _ = fs::remove_file(&socket);
     result
+}
+
+/// Containers without the state that wished for them would be removed as nobody's: somebody has deleted too much.
+fn refuse_lost_state(dirs: &Dirs) -> Outcome {
+    let containers = dirs.data.join("containers");
+    let any = fs::read_dir(&containers).is_ok_and(|mut entries| entries.next().is_some());
+    if !any || dirs.manager().exists() {
+        return Ok(());
+    }
+    let message =
+        format!("`{}` is gone, and containers of this engine are still there", dirs.manager().display());
+    Err(Failure::new(message).hint(format!(
+        "restore it from a backup; or remove `{}` to begin anew, which ends these containers",
+        containers.display()
+    )))
 }
 
 fn agent_config(dirs: &Dirs, engine_id: String, node: NodeId) -> AgentConfig {
@@ -115,13 +142,24 @@ fn agent_config(dirs: &Dirs, engine_id: String, node: NodeId) -> AgentConfig {
     }
 }
 
-/// Done once there has been nothing to look after for long.
-async fn idle_for_long(mut idle: manager::Idle) {
+/// Done once there has been nothing to look after, and nobody connected, for so long; never without a limit.
+async fn idle_for_long(
+    mut idle: manager::Idle,
+    mut clients: watch::Receiver<usize>,
+    limit: Option<Duration>,
+) {
+    let Some(limit) = limit else { return std::future::pending().await };
     loop {
         idle.becomes(true).await;
+        // The counter lives as long as the server; an error here and below is as good as a client.
+        let _ = clients.wait_for(|count| *count == 0).await;
+        if !idle.is() {
+            continue;
+        }
         tokio::select! {
-            () = tokio::time::sleep(limits::ENGINE_IDLE) => return,
+            () = tokio::time::sleep(limit) => return,
             () = idle.becomes(false) => {}
+            _ = clients.wait_for(|count| *count > 0) => {}
         }
     }
 }

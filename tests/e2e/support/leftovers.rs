@@ -132,6 +132,8 @@ fn cgroups(engine: &str) -> Vec<PathBuf> {
 pub(super) fn remove_cgroups(engine: &str) {
     for path in cgroups(engine) {
         let _ = remove_tree(&path);
+        // The folder of all engines, unless another suite's engine is in there.
+        let _ = path.parent().map(fs::remove_dir);
     }
 }
 

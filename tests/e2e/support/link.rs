@@ -1,10 +1,12 @@
-//! Joins network namespaces of the suite with a cable, over netlink: no `ip` program is needed.
+//! Joins network namespaces of the suite with a cable, and takes apart what is in them, over netlink: no `ip` or
+//! `nft` program is needed.
 
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, AsRawFd};
 
 use futures_util::TryStreamExt;
+use rtnetlink::packet_route::link::{InfoKind, LinkAttribute, LinkInfo};
 use rtnetlink::{Handle, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -48,6 +50,52 @@ pub(crate) fn cable(near: &File, near_address: Ipv4Addr, far: &File, far_address
         let default = RouteMessageBuilder::<Ipv4Addr>::new().gateway(near_address).build();
         handle.route().add(default).execute().await.expect("a default route");
     });
+}
+
+/// Deletes every bridge in the namespace, with a message in the log of whoever watches.
+pub(crate) fn delete_bridges(namespace: &File) {
+    netlink(namespace, async |handle| {
+        let mut links = handle.link().get().execute();
+        let mut bridges = Vec::new();
+        while let Some(link) = links.try_next().await.expect("links can be listed") {
+            let is_bridge = |info: &LinkInfo| matches!(info, LinkInfo::Kind(InfoKind::Bridge));
+            let infos = link.attributes.iter().find_map(|attribute| match attribute {
+                LinkAttribute::LinkInfo(infos) => Some(infos),
+                _ => None,
+            });
+            if infos.is_some_and(|infos| infos.iter().any(is_bridge)) {
+                bridges.push(link.header.index);
+            }
+        }
+        assert!(!bridges.is_empty(), "there is no bridge to delete");
+        for index in bridges {
+            handle.link().del(index).execute().await.expect("a bridge can be deleted");
+        }
+    });
+}
+
+/// Deletes all tables of this thread's namespace: a batch with one message that names none.
+pub(crate) fn flush_packet_filter() {
+    use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
+    const BATCH_BEGIN: u16 = 16;
+    const BATCH_END: u16 = 17;
+    const DELETE_TABLE: u16 = 10 << 8 | 2;
+    const REQUEST: u16 = 1;
+    /// The subsystem that a batch is for (`NFNL_SUBSYS_NFTABLES`), as the kernel reads it.
+    const NFTABLES: [u8; 4] = [0, 0, 0, 10];
+    let mut batch = Vec::new();
+    let messages = [(BATCH_BEGIN, NFTABLES), (DELETE_TABLE, [0; 4]), (BATCH_END, NFTABLES)];
+    for ((kind, content), sequence) in messages.into_iter().zip(1_u32..) {
+        batch.extend(20_u32.to_ne_bytes());
+        batch.extend(kind.to_ne_bytes());
+        batch.extend(REQUEST.to_ne_bytes());
+        batch.extend(sequence.to_ne_bytes());
+        batch.extend([0; 4]);
+        batch.extend(content);
+    }
+    let mut socket = Socket::new(NETLINK_NETFILTER).expect("a netlink socket");
+    socket.bind_auto().expect("an address for it");
+    socket.send_to(&batch, &SocketAddr::new(0, 0), 0).expect("the kernel takes it");
 }
 
 async fn address(handle: &Handle, address: Ipv4Addr) {

@@ -4,11 +4,11 @@
 //! pipe closes, that process ends, and the kernel takes everything in the namespaces with it.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use super::{Outcome, Response, eventually_some, http, leftovers, link};
+use super::{Outcome, Response, eventually, eventually_some, http, leftovers, link};
 
 /// The machine's own address on the cable to the outside.
 pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
@@ -43,13 +43,23 @@ impl Machine {
         );
         let folder =
             tempfile::Builder::new().prefix("orc-e2e-").tempdir().expect("a folder in the temporary folder");
-        let holder = Holder::start(&["--net", "--mount", "--pid", "--mount-proc"]);
-        let network = link::namespace(holder.pid);
-        link::loopback_up(&network);
+        let (holder, network) = boot();
         let machine = Self { name: name.to_owned(), holder, network, folder };
         fs::create_dir(machine.work()).expect("a folder for the stack");
         machine.shell("mount -t tmpfs none /run").ok();
         machine
+    }
+
+    /// Ends everything on the machine at once, as a power cut does, and starts it anew: only what is on the disk
+    /// is still there.
+    pub(crate) fn reboot(&mut self) {
+        self.holder.end();
+        let engine = fs::read_to_string(self.data().join("engine.id")).unwrap_or_default();
+        leftovers::remove_cgroups(engine.trim());
+        // Here it lies in the data folder; usually it is a tmpfs.
+        let _ = fs::remove_dir_all(self.data().join("run"));
+        (self.holder, self.network) = boot();
+        self.shell("mount -t tmpfs none /run").ok();
     }
 
     /// A file in the folder in which commands run.
@@ -71,20 +81,26 @@ impl Machine {
         Outcome::new(format!("orc {}", args.join(" ")), &output)
     }
 
+    /// Runs another program with these arguments to its end.
+    pub(crate) fn program(&self, program: &Path, args: &[&str]) -> Outcome {
+        let output = self.command(program).args(args).output().expect("nsenter is there");
+        Outcome::new(format!("{} {}", program.display(), args.join(" ")), &output)
+    }
+
     /// `orc` with these arguments, not yet started.
     pub(crate) fn orc_command(&self, args: &[&str]) -> Command {
-        let mut command = self.command(env!("CARGO_BIN_EXE_orc"));
+        let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_orc")));
         command.args(args);
         command
     }
 
     /// A shell command on the machine.
     pub(crate) fn shell(&self, script: &str) -> Outcome {
-        let output = self.command("sh").args(["-c", script]).output().expect("nsenter is there");
+        let output = self.command(Path::new("sh")).args(["-c", script]).output().expect("nsenter is there");
         Outcome::new(script.to_owned(), &output)
     }
 
-    fn command(&self, program: &str) -> Command {
+    fn command(&self, program: &Path) -> Command {
         let mut command = Command::new("nsenter");
         // Entering a mount namespace leads to its root, so that the folder is gone to from inside.
         command
@@ -104,6 +120,46 @@ impl Machine {
     pub(crate) fn get(&self, address: &str, path: &str) -> std::io::Result<Response> {
         let address = socket_address(address);
         link::inside(&self.network, || http::get(address, path))
+    }
+
+    /// Waits until an address of the machine answers with 200.
+    pub(crate) fn answers(&self, address: &str) {
+        eventually(&format!("{address} answers"), || {
+            self.get(address, "/").is_ok_and(|response| response.status == 200)
+        });
+    }
+
+    /// Gives the machine an `/etc` of its own, changed by a script that finds it as `etc` in the work folder.
+    pub(crate) fn own_etc(&self, script: &str) {
+        self.shell(&format!("cp -a /etc etc && rm -rf etc/systemd && {script} && mount --bind etc /etc")).ok();
+    }
+
+    /// A socket of somebody else who listens on the machine.
+    pub(crate) fn listen(&self, address: &str) -> TcpListener {
+        let address = socket_address(address);
+        link::inside(&self.network, || TcpListener::bind(address)).expect("nobody else listens there")
+    }
+
+    /// A datagram socket of somebody else on the machine.
+    pub(crate) fn datagrams(&self, address: &str) -> UdpSocket {
+        let address = socket_address(address);
+        link::inside(&self.network, || UdpSocket::bind(address)).expect("the address is free")
+    }
+
+    /// Runs `work` on a thread in the network namespace of one of the machine's processes.
+    pub(crate) fn inside<T: Send>(&self, pid: u64, work: impl FnOnce() -> T + Send) -> T {
+        let path = format!("/proc/{}/root/proc/{pid}/ns/net", self.holder.pid);
+        link::inside(&File::open(path).expect("the process lives"), work)
+    }
+
+    /// Does what `nft flush ruleset` does.
+    pub(crate) fn flush_packet_filter(&self) {
+        link::inside(&self.network, link::flush_packet_filter);
+    }
+
+    /// Deletes every bridge on the machine.
+    pub(crate) fn delete_bridges(&self) {
+        link::delete_bridges(&self.network);
     }
 
     /// Kills a process of the machine, by its number there.
@@ -134,9 +190,7 @@ impl Machine {
 
     /// Another machine, joined to this one by a cable: what the world outside sees.
     pub(crate) fn outside(&self) -> Outside {
-        let holder = Holder::start(&["--net", "--mount", "--pid", "--mount-proc"]);
-        let network = link::namespace(holder.pid);
-        link::loopback_up(&network);
+        let (holder, network) = boot();
         link::cable(&self.network, ADDRESS, &network, OUTSIDE_ADDRESS);
         Outside { _holder: holder, network }
     }
@@ -237,6 +291,14 @@ impl Holder {
         drop(self.unshare.stdin.take());
         let _ = self.unshare.wait();
     }
+}
+
+/// A machine that has just started: its first process, and its network with nothing but loopback.
+fn boot() -> (Holder, File) {
+    let holder = Holder::start(&["--net", "--mount", "--pid", "--mount-proc"]);
+    let network = link::namespace(holder.pid);
+    link::loopback_up(&network);
+    (holder, network)
 }
 
 impl Drop for Holder {

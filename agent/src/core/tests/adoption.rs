@@ -203,3 +203,80 @@ fn a_held_gate_holds_after_a_reboot_too() {
     bench.work();
     assert!(bench.has_seen("do start 1"));
 }
+
+/// A `db` that is checked and a `web` that waits for it, both found dead; and what the machine has of them.
+fn dead(db: Value, web: Value) -> Bench {
+    let both = |bench: &mut Bench| {
+        bench.task("db", 1, db.clone());
+        bench.task("web", 2, web.clone());
+    };
+    let mut first = Bench::new();
+    both(&mut first);
+    first.complete();
+    let containers = [1, 2].map(|number| {
+        let Action::CreateContainer(config) = first.work_until(&format!("create {number}")) else {
+            panic!("it is made");
+        };
+        Found { config: *config, state: exited(137) }
+    });
+    let inventory = Inventory {
+        containers: containers.into(),
+        netns: Vec::new(),
+        networks: Vec::new(),
+        records: BTreeMap::new(),
+    };
+    let mut bench = Bench::new();
+    both(&mut bench);
+    bench.give(Input::Found(Box::new(inventory)));
+    bench.up();
+    bench.pass(1_000);
+    bench
+}
+
+fn checked(restart: &str) -> Value {
+    json!({"restart": restart, "healthcheck": {"test": ["CMD", "ok"], "interval": "10s", "retries": 1}})
+}
+
+fn dependent() -> Value {
+    json!({"restart": "always", "depends_on": {"db": {"condition": "service_healthy"}}})
+}
+
+#[test]
+fn the_dead_come_back_in_the_order_of_their_dependencies() {
+    let mut bench = dead(checked("always"), dependent());
+    assert!(bench.has_seen("do start 1") && !bench.has_seen("do start 2"));
+    bench.pass(10_000);
+    bench.probe(1, 0);
+    bench.work();
+    assert!(bench.has_seen("do start 2"));
+}
+
+#[test]
+fn nobody_waits_for_what_does_not_come_back() {
+    let bench = dead(checked("no"), dependent());
+    assert!(!bench.has_seen("do start 1") && bench.has_seen("do start 2"));
+
+    let mut sick = dead(checked("always"), dependent());
+    sick.pass(10_000);
+    sick.probe(1, 1);
+    sick.work();
+    assert!(sick.has_seen("do start 2"), "an unhealthy one keeps nobody");
+
+    let mut looping = dead(checked("always"), dependent());
+    looping.exit(1, 1);
+    looping.work();
+    assert!(looping.has_seen("do start 2"), "neither does one that ends again");
+}
+
+#[test]
+fn who_dies_later_waits_for_nobody() {
+    let mut bench = dead(checked("always"), dependent());
+    bench.pass(10_000);
+    bench.probe(1, 0);
+    bench.work();
+    bench.exit(1, 1);
+    bench.exit(2, 1);
+    bench.clear();
+    bench.pass(10_000);
+    assert!(bench.has_seen("do start 2"));
+}

@@ -4,7 +4,7 @@ use cluster::{Desired, Gate};
 use serde_json::json;
 
 use super::bench::{Bench, plain, stop};
-use crate::core::FailureKind;
+use crate::core::{FailureKind, Outcome};
 
 #[test]
 fn a_task_is_prepared_step_by_step_and_started() {
@@ -27,6 +27,49 @@ fn a_task_is_prepared_step_by_step_and_started() {
          zone shop_default web=10.0.0.2
          say 1 started running generation 1",
     );
+}
+
+#[test]
+fn who_hears_that_it_runs_can_connect() {
+    let mut bench = Bench::new();
+    bench.task("web", 1, json!({"healthcheck": {"test": ["CMD", "ok"], "interval": "10s"}}));
+    bench.task("web", 2, json!({"healthcheck": {"test": ["CMD", "ok"], "interval": "10s"}}));
+    bench.publish("web");
+    bench.complete();
+    bench.work_until("balance 8080/tcp -> 80 of [10.0.0.2]");
+    bench.clear();
+    bench.finish("balance", Ok(Outcome::Balanced(Vec::new())));
+    bench.check("say 1 started running generation 1 starting");
+    bench.work();
+    bench.pass(10_000);
+    bench.clear();
+    bench.probe(2, 0);
+    bench.check("zone shop_default web=10.0.0.3\ndo balance 8080/tcp -> 80 of [10.0.0.3]");
+    bench.work();
+    bench.check("say 2 started running generation 1 healthy");
+}
+
+#[test]
+fn a_death_is_told_although_the_balance_is_being_changed() {
+    let mut bench = Bench::new();
+    bench.task("web", 1, plain());
+    bench.publish("web");
+    bench.complete();
+    bench.work_until("balance 8080/tcp -> 80 of [10.0.0.2]");
+    bench.clear();
+    bench.exit(1, 3);
+    bench.check("say 1 started exited generation 1 exit 3");
+}
+
+#[test]
+fn a_port_that_cannot_be_had_keeps_nobody_waiting() {
+    let mut bench = Bench::new();
+    bench.task("web", 1, plain());
+    bench.publish("web");
+    bench.complete();
+    bench.work_until("balance 8080/tcp -> 80 of [10.0.0.2]");
+    bench.fail("balance", "no", FailureKind::Passing);
+    assert_eq!(bench.last_words(), "say 1 started running generation 1");
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! What must survive a `kill -9`, of the engine, of a container, of a shim.
+//! `kill -9` of the engine, of a container, of a shim; an engine that stands still.
 
 use crate::support::{Machine, eventually, eventually_some};
 
-const STACK: &str = "
+pub(super) const STACK: &str = "
 services:
   web:
     image: orc/demo
@@ -20,12 +20,14 @@ fn ids(machine: &Machine, service: &str) -> Vec<String> {
     containers.filter_map(|container| Some(container["ID"].as_str()?.to_owned())).collect()
 }
 
+/// The engine is killed: containers keep running and the port keeps answering; the next engine adopts them, the
+/// first `orc ps` tells the exit that happened meanwhile, and logs have neither gap nor duplicate.
 #[test]
-fn a_killed_engine_must_leave_the_stack_running_and_be_followed_by_one_that_adopts_it() {
+fn f03_a_killed_engine_must_be_followed_by_one_that_adopts_the_stack() {
     let machine = Machine::new("engine-killed");
     machine.compose(STACK);
     machine.orc(&["up", "-d", "--wait", "web", "count", "brief"]);
-    eventually("web answers", || machine.get("127.0.0.1:8080", "/").is_ok());
+    assert_eq!(machine.get("127.0.0.1:8080", "/").expect("what is healthy answers").status, 200);
     let web = machine.pids_of("demo serve");
     let count = machine.pids_of("demo count");
     let engine = machine.engine().expect("an engine runs");
@@ -35,11 +37,10 @@ fn a_killed_engine_must_leave_the_stack_running_and_be_followed_by_one_that_adop
         assert_eq!(machine.get("127.0.0.1:8080", "/").expect("the port goes on answering").status, 200);
     }
     eventually("the short one has ended meanwhile", || machine.pids_of("demo exit 7").is_empty());
-    // The first `ps` starts the next engine, whose agent then tells what it finds.
-    eventually("the exit that happened meanwhile is reported with its code", || {
-        let brief = machine.ps().into_iter().find(|container| container["Service"] == "brief");
-        brief.is_some_and(|brief| brief["State"] == "exited" && brief["ExitCode"] == 7)
-    });
+    // The first `ps` starts the next engine, which answers only when it knows what is.
+    let brief = machine.ps().into_iter().find(|container| container["Service"] == "brief");
+    let brief = brief.expect("it is listed");
+    assert_eq!((brief["State"].as_str(), brief["ExitCode"].as_i64()), (Some("exited"), Some(7)), "{brief}");
     assert_ne!(machine.engine(), Some(engine));
     assert_eq!((machine.pids_of("demo serve"), machine.pids_of("demo count")), (web, count));
 
@@ -53,8 +54,10 @@ fn a_killed_engine_must_leave_the_stack_running_and_be_followed_by_one_that_adop
     machine.leaves_nothing();
 }
 
+/// A container's first process is killed: it is back by its restart policy, and no request fails but those that
+/// were under way in it.
 #[test]
-fn a_killed_container_must_come_back_and_get_no_request_meanwhile() {
+fn f04_a_killed_container_must_come_back_and_get_no_request_meanwhile() {
     let machine = Machine::new("container-killed");
     machine.compose(STACK);
     machine.orc(&["up", "-d", "--wait", "web"]).ok();
@@ -77,8 +80,9 @@ fn a_killed_container_must_come_back_and_get_no_request_meanwhile() {
     machine.leaves_nothing();
 }
 
+/// The process beside a container is killed: the container is ended, started again, and nothing of it is left.
 #[test]
-fn a_killed_shim_must_be_noticed_and_leak_nothing() {
+fn f04_a_killed_shim_must_be_noticed_and_leak_nothing() {
     let machine = Machine::new("shim-killed");
     machine.compose(STACK);
     machine.orc(&["up", "-d", "web"]).ok();
@@ -92,8 +96,10 @@ fn a_killed_shim_must_be_noticed_and_leak_nothing() {
     machine.leaves_nothing();
 }
 
+/// The engine is killed at many moments of `up`, `--scale` and `down` (`ORC_E2E_KILLS` says how many): the next
+/// `up` converges, the next `down` leaves nothing.
 #[test]
-fn engines_killed_at_random_must_never_keep_up_and_down_from_converging() {
+fn f01_engines_killed_at_random_must_never_keep_up_and_down_from_converging() {
     let machine = Machine::new("random-kills");
     let kills: u64 = std::env::var("ORC_E2E_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
     machine.compose(STACK);
@@ -115,5 +121,27 @@ fn engines_killed_at_random_must_never_keep_up_and_down_from_converging() {
     }
     machine.orc(&["up", "-d", "--wait", "web"]).ok();
     assert_eq!(machine.pids_of("demo serve").len(), 2);
+    machine.leaves_nothing();
+}
+
+/// The engine stands still (SIGSTOP) and goes on: the port answers meanwhile, who asks waits, nothing is restarted.
+#[test]
+fn f06_an_engine_that_stood_still_must_go_on_as_if_nothing_had_been() {
+    let machine = Machine::new("engine-stopped");
+    machine.compose(STACK);
+    machine.orc(&["up", "-d", "--wait", "web"]).ok();
+    let web = machine.pids_of("demo serve");
+    let engine = machine.engine().expect("an engine runs");
+    machine.kill(engine, "STOP");
+    for _ in 0..20 {
+        assert_eq!(machine.get("127.0.0.1:8080", "/").expect("the port goes on answering").status, 200);
+    }
+    let mut waiting = machine.orc_command(&["ps", "-q"]).spawn().expect("orc starts");
+    machine.kill(web[0], "KILL");
+    machine.kill(engine, "CONT");
+    assert!(waiting.wait().expect("orc ends").success(), "who waited is answered");
+    eventually("who died meanwhile is back", || machine.pids_of("demo serve").len() == 2);
+    assert!(machine.pids_of("demo serve").contains(&web[1]), "who lived goes on");
+    assert_eq!(machine.engine(), Some(engine));
     machine.leaves_nothing();
 }

@@ -1,0 +1,90 @@
+//! Disks that are full, and folders that are damaged or somebody else's.
+
+use crate::support::{Machine, eventually};
+
+const STACK: &str = "
+services:
+  web:
+    image: orc/demo
+    command: [demo, serve]
+    restart: always
+    ports: ['8080:80']
+    healthcheck: {test: [CMD, demo, get, 'http://127.0.0.1/healthz'], interval: 1s, start_period: 20s, start_interval: 50ms}
+";
+const MORE: &str = "  more: {image: orc/demo, command: [demo, sleep], deploy: {replicas: 2}}\n";
+
+/// A disk of its own below the data folder.
+fn with_disk(machine: &Machine, mib: u32) {
+    let script = format!(
+        "truncate -s {mib}M disk.img && mkfs.ext4 -q -m 0 disk.img && \
+         mkdir -p \"$ORC_DATA_DIR\" && mount -o loop disk.img \"$ORC_DATA_DIR\" && chmod 700 \"$ORC_DATA_DIR\""
+    );
+    machine.shell(&script).ok();
+}
+
+/// Nothing is left: the disk can be taken away once what was on it is known to be fine.
+fn leave(machine: Machine) {
+    machine.orc(&["down", "-v", "-t", "1"]).ok();
+    machine.orc(&["engine", "stop"]).ok();
+    eventually("nobody uses the disk", || machine.shell("umount \"$ORC_DATA_DIR\"").code == 0);
+    machine.shows_nothing_left();
+}
+
+/// The engine's disk is full: what runs goes on and answers, a wish is refused with the reason, and once there is room
+/// `up` converges.
+#[test]
+fn f10_a_full_disk_must_stop_nothing_and_be_told() {
+    let machine = Machine::new("disk-full");
+    with_disk(&machine, 700);
+    machine.compose(STACK);
+    machine.orc(&["up", "-d", "--wait"]).ok();
+    let web = machine.pids_of("demo serve");
+    machine.shell("dd if=/dev/zero of=\"$ORC_DATA_DIR\"/lost+found/ballast bs=64k 2>/dev/null; sync").exits(0);
+    machine.shell("test -s \"$ORC_DATA_DIR\"/lost+found/ballast").ok();
+
+    machine.compose(&format!("{STACK}{MORE}"));
+    let up = machine.orc(&["up", "-d", "--wait", "--wait-timeout", "5"]);
+    assert_ne!(up.code, 0, "there is no room for more: {up}");
+    up.says("No space left on device").never_says("panicked");
+    assert_eq!(machine.pids_of("demo serve"), web, "what runs goes on");
+    assert_eq!(machine.get("127.0.0.1:8080", "/").expect("and answers").status, 200);
+
+    machine.shell("rm \"$ORC_DATA_DIR\"/lost+found/ballast; sync").ok();
+    eventually("`up` converges", || machine.orc(&["up", "-d", "--wait"]).code == 0);
+    assert_eq!(machine.pids_of("demo serve"), web);
+    assert_eq!(machine.pids_of("demo sleep").len(), 2);
+    leave(machine);
+}
+
+/// The engine's state is deleted while it runs and its containers are not: what runs goes on, and the next engine
+/// refuses to take the containers for nobody's.
+#[test]
+fn f13_a_deleted_state_must_not_cost_the_containers() {
+    let machine = Machine::new("state-deleted");
+    machine.compose(STACK);
+    machine.orc(&["up", "-d", "--wait"]).ok();
+    let web = machine.pids_of("demo serve");
+    machine.shell("mv $ORC_DATA_DIR/manager saved").ok();
+    machine.orc(&["engine", "stop"]);
+    machine.orc(&["ps"]).exits(1).says("manager` is gone").never_says("panicked");
+    assert_eq!(machine.pids_of("demo serve"), web, "what runs goes on");
+    assert_eq!(machine.get("127.0.0.1:8080", "/").expect("and answers").status, 200);
+    machine.shell("rm -rf $ORC_DATA_DIR/manager && mv saved $ORC_DATA_DIR/manager").ok();
+    machine.orc(&["up", "-d"]).ok();
+    assert_eq!(machine.pids_of("demo serve"), web);
+    machine.leaves_nothing();
+}
+
+/// The data folder belongs to somebody else, or its path leads through a file: the engine is not started, and why is
+/// said.
+#[test]
+fn f13_a_folder_of_somebody_else_must_be_refused() {
+    let machine = Machine::new("foreign-folder");
+    machine.compose("services: {web: {image: orc/demo, command: [demo, sleep]}}\n");
+    machine.shell("mkdir -p \"$ORC_DATA_DIR\" && chown 12345 \"$ORC_DATA_DIR\"").ok();
+    machine.orc(&["up", "-d"]).exits(1).says("belongs to user 12345");
+    machine.shell("rmdir \"$ORC_DATA_DIR\" && touch \"$ORC_DATA_DIR\"").ok();
+    machine.orc(&["up", "-d"]).exits(1).says("data").never_says("panicked");
+    assert_eq!(machine.engine(), None);
+    machine.shell("rm \"$ORC_DATA_DIR\"").ok();
+}
