@@ -58,7 +58,7 @@ fn f28_a_stubborn_container_must_be_ended_with_all_that_runs_in_it() {
 fn f33_a_container_that_cannot_be_made_must_leave_nothing() {
     let machine = Machine::new("half-made");
     for (attribute, reason) in [
-        ("command: [no-such-program]", "no-such-program"),
+        ("entrypoint: [no-such-program]", "no-such-program"),
         ("volumes: [{type: bind, source: /no/such/folder, target: /x, bind: {create_host_path: false}}]", "/no/such/folder"),
         ("volumes: ['./compose.yaml:/proc']", "/proc"),
         ("user: nobody-knows", "nobody-knows"),
@@ -72,7 +72,7 @@ fn f33_a_container_that_cannot_be_made_must_leave_nothing() {
         let up = machine.orc(&["up", "-d"]);
         assert_ne!(up.code, 0, "{attribute}: {up}");
         up.says(reason);
-        eventually("the other service runs", || machine.pids_of("demo sleep").len() == 1);
+        eventually(&format!("the other service runs beside {attribute}"), || machine.pids_of("demo sleep").len() == 1);
         assert!(machine.pids_of("demo sleep 77").is_empty(), "{attribute}");
         machine.orc(&["down", "-v", "-t", "1"]).ok();
     }
