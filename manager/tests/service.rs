@@ -47,7 +47,8 @@ async fn start(folder: &Path) -> Engine {
     let router = api::Router::new().with(manager.control_service()).with(manager.dispatch_service());
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(async move {
-        api::unix::serve(listener, router, async { _ = stopped.await }).await.unwrap();
+        let clients = api::clients::Clients::default();
+        api::unix::serve(listener, router, clients, async { _ = stopped.await }).await.unwrap();
     });
     let channel = api::unix::connect(&path).await.unwrap();
     Engine { manager, channel, stop, server }

@@ -261,6 +261,10 @@ impl AgentCore {
     }
 
     fn tell(&mut self, now: Timestamp, outputs: &mut Vec<Output>) {
+        // What is remembered may be older than what the manager knows: nothing is told before that is known too.
+        if !self.synced {
+            return;
+        }
         let in_force = self.projection.done();
         self.arriving.retain(|_, projection| *projection > in_force);
         let mut report = Report { statuses: Vec::new(), ended: std::mem::take(&mut self.ended) };

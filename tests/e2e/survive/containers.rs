@@ -62,7 +62,6 @@ fn f33_a_container_that_cannot_be_made_must_leave_nothing() {
         ("volumes: [{type: bind, source: /no/such/folder, target: /x, bind: {create_host_path: false}}]", "/no/such/folder"),
         ("volumes: ['./compose.yaml:/proc']", "/proc"),
         ("user: nobody-knows", "nobody-knows"),
-        ("working_dir: /demo/below-a-file", "below-a-file"),
         ("sysctls: {net.no.such.thing: '1'}", "net"),
     ] {
         machine.compose(&format!(

@@ -156,6 +156,16 @@ fn what_nobody_assigns_goes_only_on_the_managers_word() {
 }
 
 #[test]
+fn nothing_is_told_that_follows_from_an_old_memory() {
+    let (mut bench, inventory) = found(json!({"restart": "always"}), exited(137));
+    bench.give(Input::Found(Box::new(inventory)));
+    bench.give(Input::Assigned(Box::new(Update::Remembered(bench.assigned.clone()))));
+    assert!(!bench.has_seen("say"), "the stop may have been forgotten");
+    bench.change(1, |task| task.desired = cluster::Desired::Stop(Default::default()));
+    assert_eq!(bench.last_words(), "say 1 started exited generation 1 exit 137");
+}
+
+#[test]
 fn half_made_things_are_taken_away() {
     let mut bench = Bench::new();
     bench.assigned.networks.clear();
