@@ -52,7 +52,10 @@ fn an_installed_engine_must_be_a_service_that_leaves_containers_alone() {
     let machine = Machine::new("service");
     machine.compose("services: {web: {image: orc/demo, command: [demo, sleep]}}\n");
     machine.own_etc("mkdir -p etc/systemd/system");
-    machine.file("bin/systemctl", SYSTEMCTL).shell("chmod 755 bin/systemctl; mkdir -p /run/systemd/system").ok();
+    machine
+        .file("bin/systemctl", SYSTEMCTL)
+        .shell("chmod 755 bin/systemctl; mkdir -p /run/systemd/system")
+        .ok();
     let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", machine.work().join("bin").display());
     let orc = |args: &[&str]| {
         let output = machine.orc_command(args).env("PATH", &path).output().expect("orc starts");
@@ -84,5 +87,9 @@ fn an_installed_engine_must_be_a_service_that_leaves_containers_alone() {
 #[test]
 fn a_machine_without_services_must_be_told_what_to_run() {
     let machine = Machine::new("no-service");
-    machine.orc(&["engine", "install"]).exits(1).says("neither systemd nor OpenRC").says("engine run --idle 0");
+    machine
+        .orc(&["engine", "install"])
+        .exits(1)
+        .says("neither systemd nor OpenRC")
+        .says("engine run --idle 0");
 }

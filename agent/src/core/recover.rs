@@ -26,8 +26,8 @@ impl Machine {
     /// It is dead, and will be started without anybody wishing so anew.
     pub(super) fn comes_back(&self, synced: bool) -> bool {
         let Some(task) = &self.task else { return false };
-        let given_up =
-            self.trouble.as_ref().and_then(|trouble: &Trouble| trouble.holds(self.reported.at)) == Some(Hold::Forever);
+        let given_up = self.trouble.as_ref().and_then(|trouble: &Trouble| trouble.holds(self.reported.at))
+            == Some(Hold::Forever);
         if self.wish(synced) != Wish::Running || given_up {
             return false;
         }
@@ -79,7 +79,9 @@ impl AgentCore {
         if !machine.comes_back(self.synced) {
             self.recovering.remove(&machine.id);
         }
-        let Some(task) = machine.task.as_ref().filter(|_| !self.recovering.contains(&machine.id)) else { return };
+        let Some(task) = machine.task.as_ref().filter(|_| !self.recovering.contains(&machine.id)) else {
+            return;
+        };
         let waits = |id: &&TaskId| {
             let other = self.tasks.get(id).and_then(|other| other.task.as_ref());
             other.is_some_and(|other| {

@@ -142,7 +142,8 @@ fn systemd_word(word: &str) -> String {
 /// openrc-run(8).
 fn script(command: &[&str]) -> String {
     let quoted = |word: &&str| format!("'{}'", word.replace('\'', "'\\''"));
-    let (program, arguments) = command.split_first().map_or(("", &[][..]), |(program, rest)| (*program, rest));
+    let (program, arguments) =
+        command.split_first().map_or(("", &[][..]), |(program, rest)| (*program, rest));
     let arguments: Vec<String> = arguments.iter().map(quoted).collect();
     format!(
         "#!/sbin/openrc-run\n\nname=\"orc engine\"\ndescription=\"Keeps Compose stacks as they are wished\"\n\
@@ -172,11 +173,12 @@ pub(crate) fn tell_ready() {
         Some(name) => SocketAddr::from_abstract_name(name),
         None => SocketAddr::from_pathname(&name),
     };
-    let told = address.and_then(|address| {
-        UnixDatagram::unbound()?.send_to_addr(b"READY=1", &address).map(drop)
-    });
+    let told =
+        address.and_then(|address| UnixDatagram::unbound()?.send_to_addr(b"READY=1", &address).map(drop));
     match told {
-        Err(error) if error.kind() != ErrorKind::NotFound => tracing::warn!("nobody hears that it is ready: {error}"),
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            tracing::warn!("nobody hears that it is ready: {error}")
+        }
         _ => {}
     }
 }
@@ -194,7 +196,10 @@ mod tests {
         assert!(unit.contains("\nKillMode=process\n"), "{unit}");
         let script = script(&["/opt/o rc", "run", "/d/a'b"]);
         assert!(script.contains("\ncommand='/opt/o rc'\n"), "{script}");
-        assert!(script.contains("\ncommand_args=''\\''run'\\'' '\\''/d/a'\\''\\'\\'''\\''b'\\'''\n"), "{script}");
+        assert!(
+            script.contains("\ncommand_args=''\\''run'\\'' '\\''/d/a'\\''\\'\\'''\\''b'\\'''\n"),
+            "{script}"
+        );
     }
 
     #[test]

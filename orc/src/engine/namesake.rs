@@ -12,7 +12,9 @@ use crate::limits;
 /// Held by the engine for as long as it lives: a socket name that exists once in its network namespace, which is
 /// where an engine's interfaces and rules are.
 #[derive(Debug)]
-pub(crate) struct Name(#[expect(dead_code, reason = "the name is taken for as long as it is open")] UnixListener);
+pub(crate) struct Name(
+    #[expect(dead_code, reason = "the name is taken for as long as it is open")] UnixListener,
+);
 
 impl Name {
     /// Takes the name; `None` when another user's process has it, whose engine could not meet this one.

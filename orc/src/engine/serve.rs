@@ -85,9 +85,8 @@ async fn serve(dirs: &Dirs, idle_limit: Option<Duration>, ready: impl FnOnce()) 
         () = agent.known() => {}
         ended = manager.ended() => return ended.doing(failed),
     }
-    let router = api::Router::new()
-        .with(manager.control_service())
-        .with(api::node_server(agent.node_service()));
+    let router =
+        api::Router::new().with(manager.control_service()).with(api::node_server(agent.node_service()));
     let clients = Clients::default();
     let (stop, stopped) = watch::channel(false);
     let mut asked = stopped.clone();

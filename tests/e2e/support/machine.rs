@@ -131,7 +131,8 @@ impl Machine {
 
     /// Gives the machine an `/etc` of its own, changed by a script that finds it as `etc` in the work folder.
     pub(crate) fn own_etc(&self, script: &str) {
-        self.shell(&format!("cp -a /etc etc && rm -rf etc/systemd && {script} && mount --bind etc /etc")).ok();
+        self.shell(&format!("cp -a /etc etc && rm -rf etc/systemd && {script} && mount --bind etc /etc"))
+            .ok();
     }
 
     /// A socket of somebody else who listens on the machine.

@@ -42,7 +42,8 @@ fn f28_a_stubborn_container_must_be_ended_with_all_that_runs_in_it() {
     machine.compose("services: {web: {image: orc/demo, command: [demo, stubborn]}}\n");
     machine.orc(&["up", "-d"]).ok();
     eventually("it listens for SIGTERM", || machine.orc(&["logs", "web"]).stdout.contains("started"));
-    let mut inside = machine.orc_command(&["exec", "-T", "web", "demo", "stubborn"]).spawn().expect("orc starts");
+    let mut inside =
+        machine.orc_command(&["exec", "-T", "web", "demo", "stubborn"]).spawn().expect("orc starts");
     eventually("the command runs", || machine.pids_of("demo stubborn").len() >= 3);
     machine.orc(&["stop", "-t", "1"]).ok();
     assert_eq!(inside.wait().expect("exec ends").code(), Some(137));
@@ -59,7 +60,10 @@ fn f33_a_container_that_cannot_be_made_must_leave_nothing() {
     let machine = Machine::new("half-made");
     for (attribute, reason) in [
         ("entrypoint: [no-such-program]", "no-such-program"),
-        ("volumes: [{type: bind, source: /no/such/folder, target: /x, bind: {create_host_path: false}}]", "/no/such/folder"),
+        (
+            "volumes: [{type: bind, source: /no/such/folder, target: /x, bind: {create_host_path: false}}]",
+            "/no/such/folder",
+        ),
         ("volumes: ['./compose.yaml:/proc']", "/proc"),
         ("user: nobody-knows", "nobody-knows"),
         ("sysctls: {net.no.such.thing: '1'}", "net"),
@@ -71,7 +75,9 @@ fn f33_a_container_that_cannot_be_made_must_leave_nothing() {
         let up = machine.orc(&["up", "-d"]);
         assert_ne!(up.code, 0, "{attribute}: {up}");
         up.says(reason);
-        eventually(&format!("the other service runs beside {attribute}"), || machine.pids_of("demo sleep").len() == 1);
+        eventually(&format!("the other service runs beside {attribute}"), || {
+            machine.pids_of("demo sleep").len() == 1
+        });
         assert!(machine.pids_of("demo sleep 77").is_empty(), "{attribute}");
         machine.orc(&["down", "-v", "-t", "1"]).ok();
     }
@@ -98,7 +104,10 @@ fn f35_bad_health_checks_must_keep_to_themselves() {
     machine.orc(&["up", "-d"]).ok();
     for (service, health) in [("hangs", "unhealthy"), ("floods", "unhealthy"), ("good", "healthy")] {
         eventually(&format!("{service} is {health}"), || {
-            machine.ps().iter().any(|container| container["Service"] == service && container["Health"] == health)
+            machine
+                .ps()
+                .iter()
+                .any(|container| container["Service"] == service && container["Health"] == health)
         });
     }
     let engine = machine.engine().expect("an engine");

@@ -39,7 +39,9 @@ fn f10_a_full_disk_must_stop_nothing_and_be_told() {
     machine.compose(STACK);
     machine.orc(&["up", "-d", "--wait"]).ok();
     let web = machine.pids_of("demo serve");
-    machine.shell("dd if=/dev/zero of=\"$ORC_DATA_DIR\"/lost+found/ballast bs=64k 2>/dev/null; sync").exits(0);
+    machine
+        .shell("dd if=/dev/zero of=\"$ORC_DATA_DIR\"/lost+found/ballast bs=64k 2>/dev/null; sync")
+        .exits(0);
     machine.shell("test -s \"$ORC_DATA_DIR\"/lost+found/ballast").ok();
 
     machine.compose(&format!("{STACK}{MORE}"));

@@ -14,7 +14,10 @@ fn f48_only_the_owners_socket_must_be_spoken_to() {
     let socket = machine.shell("find \"$ORC_DATA_DIR\" /run -name engine.sock | head -1").ok().to_owned();
     assert_eq!(machine.shell(&format!("stat -c %a '{socket}'")).ok(), "600");
     assert_eq!(machine.shell(&format!("stat -c %a \"$(dirname '{socket}')\"")).ok(), "700");
-    machine.shell(&format!("setpriv --reuid 12345 --clear-groups cat '{socket}'")).exits(1).says("Permission denied");
+    machine
+        .shell(&format!("setpriv --reuid 12345 --clear-groups cat '{socket}'"))
+        .exits(1)
+        .says("Permission denied");
 
     machine.shell(&format!("chown 12345 '{socket}'")).ok();
     let ps = machine.orc(&["ps"]);
