@@ -27,7 +27,7 @@ pub struct FileDigests {
     pub configs: BTreeMap<String, String>,
 }
 
-/// Why a project is no wish that can be stated.
+/// Why a service is none that can be wished for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("service `{service}`: {problem}")]
 pub struct SpecError {
@@ -37,6 +37,11 @@ pub struct SpecError {
     pub problem: String,
 }
 
+/// All that keeps a project from being a wish.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct SpecErrors(pub Vec<SpecError>);
+
 impl StackSpec {
     /// The wish that a project states. Full names are those of docker compose: `name:` where given, else
     /// `PROJECT_KEY`. Networks and volumes that no service uses are left out, as docker compose does.
@@ -44,13 +49,18 @@ impl StackSpec {
     /// # Errors
     /// A reference leads nowhere, or a value does not say what it should; `compose_spec::load` has already
     /// refused what it can know.
-    pub fn from_project(project: &Project, files: &FileDigests) -> Result<Self, SpecError> {
+    pub fn from_project(project: &Project, files: &FileDigests) -> Result<Self, SpecErrors> {
         let names = Names { project };
         let mut services = BTreeMap::new();
+        let mut errors = Vec::new();
         for (name, service) in &project.services {
-            let spec = service_spec(&names, name, service, files)
-                .map_err(|problem| SpecError { service: name.clone(), problem })?;
-            services.insert(name.clone(), Arc::new(spec));
+            match service_spec(&names, name, service, files) {
+                Ok(spec) => _ = services.insert(name.clone(), Arc::new(spec)),
+                Err(problem) => errors.push(SpecError { service: name.clone(), problem }),
+            }
+        }
+        if !errors.is_empty() {
+            return Err(SpecErrors(errors));
         }
         let used_networks: BTreeSet<&NetworkName> =
             services.values().flat_map(|s| s.networks.keys()).collect();

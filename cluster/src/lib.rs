@@ -26,7 +26,7 @@ pub mod view;
 pub use compose_spec;
 
 pub use change::{Change, ChangeKind, Event, Forgotten, PutStack, Refusal, RunAction};
-pub use from_project::{FileDigests, SpecError};
+pub use from_project::{FileDigests, SpecError, SpecErrors};
 pub use hash::stable_hash;
 pub use id::{NetworkName, NodeId, ServiceKey, StackName, TaskId, Version, VolumeName};
 pub use node::{Ended, Endpoint, Network, Node, NodeDescription, NodeState, Volume, overlap};

@@ -69,6 +69,7 @@ pub(crate) async fn attach(
         // Lines of output and lines that redraw themselves cannot share a terminal.
         renderer: Plain::new(how.style.color),
         told: BTreeMap::new(),
+        done: BTreeSet::new(),
         settled: false,
         stopping: None,
         aim,
@@ -130,7 +131,9 @@ struct Shown<'a> {
     renderer: Plain,
     /// Which ends of a task's container were told: its generation and restart.
     told: BTreeMap<TaskId, (u64, u32)>,
-    /// It was said once how far all has come.
+    /// Services of which it was said that they have come as far as they should, or will not.
+    done: BTreeSet<String>,
+    /// It was said of all.
     settled: bool,
     stopping: Option<Stopping>,
     aim: &'a Aim,
@@ -154,7 +157,10 @@ impl Shown<'_> {
         }
         match self.stopping {
             Some(_) => self.stop_aim().show(self.watch.view(), &mut self.renderer),
-            None if !self.settled => self.aim.show(self.watch.view(), &mut self.renderer),
+            // What becomes of them later is told by their output and their ends.
+            None if !self.settled => {
+                self.aim.show_until_done(self.watch.view(), &mut self.renderer, &mut self.done);
+            }
             None => {}
         }
         self.settled = self.settled || !matches!(self.aim.verdict(self.watch.view()), Verdict::Open { .. });
@@ -180,7 +186,7 @@ impl Shown<'_> {
         }
         if self.is_over() {
             let reached = self.aim.verdict(self.watch.view()) == Verdict::Reached;
-            let missing = self.aim.missing(self.watch.view());
+            let missing = self.aim.missing(self.watch.view(), true);
             let started =
                 !tasks(self.watch.view(), &self.how.attached).any(|task| task.task.finished().is_none());
             let failure = || Failure::new("not everything could be started").causes(missing);

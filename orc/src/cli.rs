@@ -51,6 +51,15 @@ pub(crate) struct Global {
     /// Print what would be done, and do nothing
     #[arg(long, global = true)]
     pub(crate) dry_run: bool,
+    /// Things done at once at most (the engine decides)
+    #[arg(long, value_name = "NUMBER", global = true, hide = true, allow_negative_numbers = true)]
+    pub(crate) parallel: Option<i64>,
+    /// Names as docker-compose 1 made them (not supported)
+    #[arg(long, global = true, hide = true)]
+    pub(crate) compatibility: bool,
+    /// Networks and volumes that no service uses, too (not supported yet)
+    #[arg(long, global = true, hide = true)]
+    pub(crate) all_resources: bool,
     /// Called as `docker-compose` or `orc compose`: people expect its tables.
     #[arg(skip)]
     pub(crate) as_compose: bool,

@@ -35,12 +35,13 @@ pub(crate) struct Client {
 
 /// A failure that the engine answered with: its own words, and its hint.
 pub(crate) fn refusal(doing: &str, status: &Status) -> Failure {
+    // What the engine says has no source on this side; only a connection that broke does.
+    let broke = std::error::Error::source(status).is_some() || status.message().contains("transport");
     let failure = match status.code() {
-        // The connection broke: what the engine meant to say is not known.
-        tonic::Code::Unavailable | tonic::Code::Unknown if status.message().contains("transport") => {
+        _ if broke => {
             return Failure::new(doing)
                 .because(&std::io::Error::other("the connection to the engine broke"))
-                .hint("`orc engine logs` shows the engine's last words; the next command starts it again");
+                .hint("what it was told goes on when it runs again: try again; `orc engine logs` has its last words");
         }
         tonic::Code::FailedPrecondition | tonic::Code::NotFound | tonic::Code::InvalidArgument => {
             Failure::new(status.message())

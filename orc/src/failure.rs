@@ -63,6 +63,17 @@ impl Failure {
         self
     }
 
+    /// Message and causes as one of several causes.
+    pub(crate) fn in_one_line(self) -> String {
+        match self {
+            Self::Problem(problem) => {
+                let hint = problem.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+                [vec![problem.message], problem.causes].concat().join(": ") + &hint
+            }
+            Self::Exit(code) => format!("exit code {code}"),
+        }
+    }
+
     /// Ends the program with this code instead of 1.
     pub(crate) fn code(mut self, code: u8) -> Self {
         if let Self::Problem(problem) = &mut self {

@@ -52,6 +52,16 @@ impl Aim {
 
     /// Updates every line.
     pub(crate) fn show(&self, view: Option<&StackView>, renderer: &mut dyn Renderer) {
+        self.show_until_done(view, renderer, &mut BTreeSet::new());
+    }
+
+    /// Updates the lines of services that were not done before, and says of which that is no longer true.
+    pub(crate) fn show_until_done(
+        &self,
+        view: Option<&StackView>,
+        renderer: &mut dyn Renderer,
+        done: &mut BTreeSet<String>,
+    ) {
         let Some(view) = view else { return };
         if self.goal != Goal::Stopped {
             show_shared(view, renderer);
@@ -59,13 +69,27 @@ impl Aim {
         for name in &self.leaving {
             renderer.update(&format!("1 {name}"), leaving(name, view.services.get(name)));
         }
-        for name in &self.names {
+        for name in self.names.iter().filter(|name| !done.contains(*name)).collect::<Vec<_>>() {
             let Some(service) = view.services.get(name) else { continue };
             let mut step = settle::progress(service, self.goal, now()).step(name);
+            if step.status != Status::Working {
+                done.insert(name.clone());
+            }
             if step.status == Status::Done && step.note.is_empty() && self.unchanged(name, service) {
                 "unchanged".clone_into(&mut step.note);
             }
             renderer.update(&format!("2 {name}"), step);
+        }
+    }
+
+    /// What still waits will do so in vain.
+    fn give_up(&self, view: Option<&StackView>, renderer: &mut dyn Renderer) {
+        for name in &self.names {
+            let Some(service) = view.and_then(|view| view.services.get(name)) else { continue };
+            let step = settle::progress(service, self.goal, now()).step(name);
+            if step.status == Status::Working {
+                renderer.update(&format!("2 {name}"), Step { status: Status::Failed, ..step });
+            }
         }
     }
 
@@ -76,8 +100,8 @@ impl Aim {
         })
     }
 
-    /// Each service that is not where it should be, with the reason.
-    pub(crate) fn missing(&self, view: Option<&StackView>) -> Vec<String> {
+    /// Each service that is not where it should be; with the reason, unless that was told before (`brief`).
+    pub(crate) fn missing(&self, view: Option<&StackView>, brief: bool) -> Vec<String> {
         let mut missing = Vec::new();
         for name in &self.names {
             let Some(service) = view.and_then(|view| view.services.get(name)) else {
@@ -88,7 +112,8 @@ impl Aim {
             if step.status == Status::Done {
                 continue;
             }
-            let why = [step.text, step.note].into_iter().filter(|text| !text.is_empty());
+            let note = if brief { String::new() } else { step.note };
+            let why = [step.text, note].into_iter().filter(|text| !text.is_empty());
             missing.push(format!("service `{name}`: {}", why.collect::<Vec<_>>().join(", ")));
         }
         missing
@@ -145,7 +170,11 @@ pub(crate) async fn settle(watch: &mut StackWatch, aim: &Aim, output: &Output, d
             followed.map_or(Ok(None), |result| result.map(Some))
         }
     };
+    if matches!(reached, Ok(Some(false))) {
+        aim.give_up(watch.view(), renderer.as_mut());
+    }
     renderer.finish();
+    let brief = renderer.tells_all();
     let failure = match reached? {
         Some(true) => return Ok(()),
         Some(false) => {
@@ -157,7 +186,7 @@ pub(crate) async fn settle(watch: &mut StackWatch, aim: &Aim, output: &Output, d
                 .hint("the engine goes on with it; `orc ps -a` shows how far it has come")
         }
     };
-    Err(failure.causes(aim.missing(watch.view())))
+    Err(failure.causes(aim.missing(watch.view(), brief)))
 }
 
 async fn until_verdict(watch: &mut StackWatch, aim: &Aim, renderer: &mut dyn Renderer) -> Outcome<bool> {

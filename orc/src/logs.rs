@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use api::node::{LogLine, LogsRequest};
-use cluster::TaskId;
 use cluster::view::StackView;
+use cluster::{Task, TaskId};
 use tokio::sync::mpsc;
 
 use crate::client::{self, Client};
@@ -57,12 +57,12 @@ impl Lines {
     }
 
     /// Likewise, for single tasks.
-    pub(crate) fn add_tasks(&mut self, view: &StackView, wanted: impl Fn(&str, TaskId) -> bool) {
+    pub(crate) fn add_tasks(&mut self, view: &StackView, wanted: impl Fn(&str, &Task) -> bool) {
         let mut new = Vec::new();
         for (service, value) in &view.services {
             // Before there is a container there is no log that could be followed.
             let tasks = value.tasks.values().filter(|task| task.task.container().is_some());
-            for task in tasks.filter(|task| wanted(service, task.task.id)) {
+            for task in tasks.filter(|task| wanted(service, &task.task)) {
                 let name = short_name(view, service, value.spec.one_off, &task.container_name);
                 if self.names.insert(task.task.id.to_string(), name).is_none() {
                     new.push(task.task.id);

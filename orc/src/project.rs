@@ -32,16 +32,24 @@ pub(crate) fn load(request: &LoadRequest, output: &Output) -> Outcome<Loaded> {
     if loaded.has_errors() { Err(Failure::Exit(1)) } else { Ok(loaded) }
 }
 
-/// Loads a project that is to be run: every attribute in it must be one that the engine honours.
-pub(crate) fn load_to_run(global: &Global, services: &[String], output: &Output) -> Outcome<Loaded> {
-    let loaded = load(&request(global, services)?, output)?;
-    let unsupported = compose_spec::check_support(&loaded);
-    show(&loaded, &unsupported, output);
-    if unsupported.iter().any(compose_spec::Diagnostic::is_error) {
-        Err(Failure::Exit(1))
-    } else {
-        Ok(loaded)
+/// Loads a project that is to be run, and makes `wish` of it. Every attribute in it must be one that the engine
+/// honours; all that is wrong is said at once, with what the wish finds.
+pub(crate) fn load_to_run<T>(
+    global: &Global,
+    services: &[String],
+    output: &Output,
+    wish: impl FnOnce(&Loaded) -> Outcome<T>,
+) -> Outcome<T> {
+    let loaded = compose_spec::load(&request(global, services)?, &DiskFiles);
+    let mut findings = loaded.diagnostics.clone();
+    findings.extend(compose_spec::check_support(&loaded));
+    show(&loaded, &findings, output);
+    let refused = findings.iter().any(compose_spec::Diagnostic::is_error);
+    if loaded.project.is_none() {
+        return Err(Failure::Exit(1));
     }
+    let wish = wish(&loaded)?;
+    if refused { Err(Failure::Exit(1)) } else { Ok(wish) }
 }
 
 /// The project of a successful load.

@@ -6,7 +6,7 @@ use std::path::Path;
 use api::limits::MAX_BLOB_BYTES;
 use api::node::Port;
 use cluster::view::{PortChoice, port_choice};
-use cluster::{FileDigests, PutStack, StackSpec};
+use cluster::{FileDigests, PutStack, Refusal, StackSpec};
 use compose_spec::{Loaded, Project};
 use sha2::{Digest, Sha256};
 
@@ -23,13 +23,38 @@ pub(crate) struct Wish {
 impl Wish {
     /// The wish for a project as it stands: all of it, replaced only where it changed.
     pub(crate) fn new(loaded: &Loaded, project: &Project) -> Outcome<Self> {
-        let mut contents = Contents { loaded, blobs: Vec::new() };
-        let digests = contents.digests(project)?;
-        let spec = StackSpec::from_project(project, &digests)
-            .map_err(|error| Failure::new(format!("cannot run stack `{}`", project.name)).because(&error))?;
+        let mut contents = Contents { loaded, blobs: Vec::new(), missing: Vec::new() };
+        let digests = contents.digests(project);
+        let mut wrong = contents.missing;
+        let spec = match StackSpec::from_project(project, &digests) {
+            Ok(spec) if wrong.is_empty() => spec,
+            result => {
+                let errors = result.err().into_iter().flat_map(|errors| errors.0);
+                wrong.extend(errors.map(|error| error.to_string()));
+                return Err(Failure::new(format!("cannot run stack `{}`", project.name)).causes(wrong));
+            }
+        };
         let config_files = loaded.files.iter().map(|path| path.display().to_string()).collect();
         let put = PutStack { config_files, ..PutStack::new(spec) };
         Ok(Self { put, blobs: contents.blobs })
+    }
+
+    /// Refuses what no engine would grant, all of it at once.
+    pub(crate) fn check(&self) -> Outcome {
+        let refusals = self.put.check();
+        let text = |refusal: &Refusal| match refusal.hint() {
+            Some(hint) => format!("{refusal}: {hint}"),
+            None => refusal.to_string(),
+        };
+        match refusals.as_slice() {
+            [] => Ok(()),
+            [one] => {
+                let failure = Failure::new(one.to_string());
+                Err(one.hint().map(str::to_owned).into_iter().fold(failure, Failure::hint))
+            }
+            all => Err(Failure::new(format!("stack `{}` cannot be granted", self.put.spec.name))
+                .causes(all.iter().map(text))),
+        }
     }
 
     /// Refuses when a host port that the file names is somebody else's, before anything is started.
@@ -75,23 +100,24 @@ fn fixed_port(port: &compose_spec::Port) -> Option<Port> {
 struct Contents<'a> {
     loaded: &'a Loaded,
     blobs: Vec<Vec<u8>>,
+    /// Why some contents cannot be had.
+    missing: Vec<String>,
 }
 
 impl Contents<'_> {
-    fn digests(&mut self, project: &Project) -> Outcome<FileDigests> {
+    fn digests(&mut self, project: &Project) -> FileDigests {
         let mut digests = FileDigests::default();
         for (key, secret) in &project.secrets {
             let what = format!("secret `{key}`");
-            let content = self.content(&what, secret.file.as_deref(), secret.environment.as_deref(), None)?;
+            let content = self.content(&what, secret.file.as_deref(), secret.environment.as_deref(), None);
             digests.secrets.insert(key.clone(), self.keep(content));
         }
         for (key, config) in &project.configs {
             let (file, variable) = (config.file.as_deref(), config.environment.as_deref());
-            let content =
-                self.content(&format!("config `{key}`"), file, variable, config.content.as_deref())?;
+            let content = self.content(&format!("config `{key}`"), file, variable, config.content.as_deref());
             digests.configs.insert(key.clone(), self.keep(content));
         }
-        Ok(digests)
+        digests
     }
 
     fn content(
@@ -123,9 +149,18 @@ impl Contents<'_> {
         Ok(text.into_bytes())
     }
 
-    fn keep(&mut self, content: Vec<u8>) -> String {
-        let digest = Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
-        self.blobs.push(content);
-        digest
+    /// The digest under which a content is stored; that of one that cannot be had does not matter.
+    fn keep(&mut self, content: Outcome<Vec<u8>>) -> String {
+        match content {
+            Ok(content) => {
+                let digest = Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
+                self.blobs.push(content);
+                digest
+            }
+            Err(failure) => {
+                self.missing.push(failure.in_one_line());
+                String::new()
+            }
+        }
     }
 }

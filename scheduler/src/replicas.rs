@@ -59,7 +59,11 @@ struct Look<'a> {
 impl Look<'_> {
     /// Looks at one task. Answers whether it has just been given up for one on another node.
     fn at_task(&mut self, round: &mut Round<'_>, task: &Task) -> bool {
-        if matches!(task.desired, Desired::Remove(_)) {
+        if let Desired::Remove(how) = &task.desired {
+            if self.service.removing && *how != self.service.how {
+                // The whole service is in more of a hurry than this task was.
+                set_desired(round, task, Desired::Remove(self.service.how.clone()));
+            }
             if self.service.wants_slot(task.slot) {
                 let reason = if round.state.is_ready(task.node) {
                     "waits for its former container to stop".to_owned()

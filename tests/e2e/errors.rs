@@ -94,3 +94,40 @@ fn a_socket_of_somebody_else_must_be_refused() {
     machine.shell(&format!("chown 0 '{socket}'")).ok();
     machine.leaves_nothing();
 }
+
+#[test]
+fn all_that_is_wrong_must_be_said_in_one_round() {
+    let machine = Machine::new("one-round");
+    machine.compose(
+        "
+services:
+  a: {image: orc/demo, container_name: same, build: ., secrets: [gone]}
+  b: {image: orc/demo, container_name: same, gpus: all}
+secrets:
+  gone: {file: ./not-there}
+",
+    );
+    machine
+        .orc(&["up", "-d"])
+        .exits(1)
+        .says("`build`")
+        .says("`gpus`")
+        .says("cannot read secret `gone`")
+        .says("not-there");
+    machine.orc(&["config", "-q"]).ok();
+    machine.file("not-there", "there now");
+    machine.compose(
+        "
+services:
+  a: {image: orc/demo, container_name: same, ports: ['8080:80']}
+  b: {image: orc/demo, container_name: same, ports: ['8080:80']}
+  c: {image: orc/demo, scale: 2, container_name: one}
+",
+    );
+    machine
+        .orc(&["up", "-d"])
+        .exits(1)
+        .says("both name their container `same`")
+        .says("2 replicas that would all be named `one`");
+    assert_eq!(machine.engine(), None, "what can never be granted starts no engine");
+}

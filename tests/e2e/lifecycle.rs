@@ -61,8 +61,10 @@ fn waiting_must_succeed_for_what_stays_or_completes_and_fail_for_what_does_not()
     let done = after("service_completed_successfully", true);
     wait(&format!("  it: {{image: orc/demo, restart: always, command: [demo, exit, '3']}}\n{done}"))
         .exits(1)
-        .says("service `it`: 0/1 restarting, exited (3), restarted ")
-        .says("service `after`: 0/1 waiting, waits for `it` to complete");
+        .says("exited (3), restarted ")
+        .says("service `it`: 0/1 restarting")
+        .says("waits for `it` to complete")
+        .says("service `after`: 0/1 waiting");
     let check = |test: &str| {
         let command = "image: orc/demo, command: [demo, sleep]";
         format!("  it: {{{command}, healthcheck: {{test: [CMD, demo, exit, '1'], {test}}}}}\n")
@@ -83,7 +85,7 @@ services:
   web: {image: orc/demo, command: [demo, sleep], depends_on: {job: {condition: service_completed_successfully}}}
 ",
     );
-    machine.orc(&["up", "-d"]).exits(1).says("service `web`: 0/1 waiting, waits for `job` to complete");
+    machine.orc(&["up", "-d"]).exits(1).says("service `web`: 0/1 waiting");
     machine.leaves_nothing();
 }
 
@@ -177,6 +179,22 @@ services:
     assert_eq!(pid(), first);
     machine.orc(&["restart", "-t", "1", "base"]).ok();
     eventually("the dependent has a process again", || pid().is_some_and(|pid| Some(pid) != first));
+    machine.leaves_nothing();
+}
+
+#[test]
+fn a_slow_end_must_be_one_that_can_be_hurried() {
+    let machine = Machine::new("hurry");
+    machine.compose(
+        "services: {web: {image: orc/demo, command: [demo, stubborn], stop_grace_period: 300s, scale: 2}}\n",
+    );
+    for hurry in [&["down", "-t", "0"][..], &["kill"]] {
+        machine.orc(&["up", "-d"]).ok();
+        let mut down = machine.orc_command(&["down"]).stderr(Stdio::null()).spawn().expect("orc starts");
+        eventually("both are being removed", || states(&machine, "web") == ["removing", "removing"]);
+        machine.orc(hurry).ok();
+        assert!(down.wait().expect("it ends").success());
+    }
     machine.leaves_nothing();
 }
 

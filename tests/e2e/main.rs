@@ -11,4 +11,5 @@ mod names;
 mod ports;
 mod support;
 mod survive;
+mod telling;
 mod up;

@@ -16,19 +16,9 @@ pub(super) fn check_wish(state: &State, put: &PutStack) -> Result<(), Refusal> {
         let found = state.stacks.get(name).map_or(Version::default(), |stack| stack.version);
         check_version(|| format!("stack `{name}`"), expected, found)?;
     }
-    check_limits(&put.spec)?;
-    for service in put.services.iter().chain(put.scale.keys()) {
-        if !put.spec.services.contains_key(service) {
-            return Err(Refusal::Unknown { object: format!("service `{service}` in stack `{name}`") });
-        }
-    }
-    let mut wished = Wished::default();
-    for (service, spec) in put.spec.services.iter().filter(|(service, _)| put.selects(service)) {
-        let key = ServiceKey::new(name, service);
-        let replicas = put.scale.get(service).copied().unwrap_or_else(|| spec.replicas());
-        check_replicas(&key, spec, replicas)?;
-        check_attachments(&put.spec, &key, spec)?;
-        wished.add(key, spec)?;
+    let (wished, refusals) = check_alone(put);
+    if let Some(first) = refusals.into_iter().next() {
+        return Err(first);
     }
     for (key, service) in state.services().filter(|(key, service)| stays(key, service, put)) {
         wished.check_beside(&key, service, put)?;
@@ -37,6 +27,34 @@ pub(super) fn check_wish(state: &State, put: &PutStack) -> Result<(), Refusal> {
         check_network(state, put, spec)?;
     }
     check_volumes(state, put)
+}
+
+impl PutStack {
+    /// All that can never be granted, whatever else there is; for those who want to know before they ask.
+    #[must_use]
+    pub fn check(&self) -> Vec<Refusal> {
+        check_alone(self).1
+    }
+}
+
+/// Checks a wish by itself.
+fn check_alone(put: &PutStack) -> (Wished, Vec<Refusal>) {
+    let name = &put.spec.name;
+    let mut refusals: Vec<Refusal> = check_limits(&put.spec).err().into_iter().collect();
+    let named = put.services.iter().chain(put.scale.keys());
+    let unknown = named.filter(|service| !put.spec.services.contains_key(*service));
+    refusals.extend(
+        unknown.map(|service| Refusal::Unknown { object: format!("service `{service}` in stack `{name}`") }),
+    );
+    let mut wished = Wished::default();
+    for (service, spec) in put.spec.services.iter().filter(|(service, _)| put.selects(service)) {
+        let key = ServiceKey::new(name, service);
+        let replicas = put.scale.get(service).copied().unwrap_or_else(|| spec.replicas());
+        refusals.extend(check_replicas(&key, spec, replicas).err());
+        refusals.extend(check_attachments(&put.spec, &key, spec).err());
+        refusals.extend(wished.add(key, spec).err());
+    }
+    (wished, refusals)
 }
 
 /// Checks a one-off beside what is there.

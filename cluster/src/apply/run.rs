@@ -44,14 +44,17 @@ impl Step<'_> {
 
     fn remove_services(&mut self, name: &StackName, how: &StopHow) {
         let Some(stack) = self.state.stacks.get(name) else { return };
-        let staying: Vec<(ServiceKey, Service)> = stack
+        let services: Vec<(ServiceKey, Service)> = stack
             .services
             .iter()
-            .filter(|(_, service)| !service.removing)
             .map(|(service, value)| (ServiceKey::new(name, service), value.clone()))
             .collect();
-        for (key, service) in staying {
-            self.store_service(&key, Service { removing: true, how: how.clone(), ..service });
+        for (key, old) in services {
+            // What is on its way out already may be in more of a hurry now (`orc down -t 0`).
+            let new = Service { removing: true, how: how.clone(), ..old.clone() };
+            if new != old {
+                self.store_service(&key, new);
+            }
         }
     }
 
@@ -71,7 +74,9 @@ impl Step<'_> {
 
     pub(super) fn set_run(&mut self, services: &[ServiceKey], action: &RunAction) -> Result<(), Refusal> {
         for key in services {
-            let service = self.existing(key)?;
+            // What is on its way out can still be told to hurry.
+            let hurry = matches!(action, RunAction::Stop(_));
+            let service = if hurry { self.known(key)? } else { self.existing(key)? };
             if service.run == Run::Absent && needs_container(action) {
                 return Err(conflict_with_hint(
                     format!("service `{}` has no container to start", key.service),
@@ -85,11 +90,15 @@ impl Step<'_> {
                     self.set_service_run(key, Run::Started);
                     self.start_again(key);
                 }
-                RunAction::Stop(how) => {
-                    if self.state.service(key).is_some_and(|service| service.run != Run::Absent) {
+                RunAction::Stop(how) => match self.state.service(key).cloned() {
+                    Some(old) if old.removing && old.how != *how => {
+                        self.store_service(key, Service { how: how.clone(), ..old });
+                    }
+                    Some(old) if !old.removing && old.run != Run::Absent => {
                         self.set_service_run(key, Run::Stopped(how.clone()));
                     }
-                }
+                    _ => {}
+                },
                 RunAction::Restart(how) | RunAction::RestartAlone(how) => self.restart(key, how),
                 RunAction::Remove(how) => self.remove_stopped(key, how),
             }
@@ -100,16 +109,18 @@ impl Step<'_> {
         Ok(())
     }
 
+    fn known(&self, key: &ServiceKey) -> Result<&Service, Refusal> {
+        let object = || format!("service `{}` in stack `{}`", key.service, key.stack);
+        self.state.service(key).ok_or_else(|| Refusal::Unknown { object: object() })
+    }
+
     fn existing(&self, key: &ServiceKey) -> Result<&Service, Refusal> {
-        match self.state.service(key) {
-            None => Err(Refusal::Unknown {
-                object: format!("service `{}` in stack `{}`", key.service, key.stack),
-            }),
-            Some(service) if service.removing => {
-                Err(conflict(format!("service `{}` of stack `{}` is being removed", key.service, key.stack)))
-            }
-            Some(service) => Ok(service),
+        let service = self.known(key)?;
+        if service.removing {
+            let ServiceKey { stack, service } = key;
+            return Err(conflict(format!("service `{service}` of stack `{stack}` is being removed")));
         }
+        Ok(service)
     }
 
     fn set_service_run(&mut self, key: &ServiceKey, run: Run) {

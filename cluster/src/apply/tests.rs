@@ -220,6 +220,28 @@ fn scale_and_flags_of_up() {
 }
 
 #[test]
+fn a_wish_can_be_asked_for_all_that_is_wrong_with_it() {
+    let mut wish = put(json!({"name": "shop", "services": {
+        "a": {"image": "x", "container_name": "same", "ports": [{"target": 80, "published": "8080"}]},
+        "b": {"image": "x", "container_name": "same"},
+        "c": {"image": "x", "scale": 2, "container_name": "one"},
+        "d": {"image": "x", "ports": [{"target": 80, "published": "8080"}]},
+    }}));
+    wish.scale.insert("e".to_owned(), 1);
+    let refusals: Vec<String> = wish.check().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        refusals,
+        [
+            "there is no service `e` in stack `shop`",
+            "services `a` and `b` both name their container `same`",
+            "service `c` asks for 2 replicas that would all be named `one`",
+            "services `a` and `d` both publish host port 8080/tcp",
+        ]
+    );
+    assert_eq!(up(&mut State::new(), wish).unwrap_err().to_string(), refusals[0]);
+}
+
+#[test]
 fn scale_starts_what_was_stopped() {
     for action in [RunAction::Stop(StopHow::default()), RunAction::Remove(StopHow::default())] {
         let mut state = running();

@@ -28,6 +28,9 @@ pub(crate) struct Args {
     /// Only what was written before then
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
+    /// Only of the replica of this number
+    #[arg(long, value_name = "NUMBER")]
+    index: Option<u32>,
     /// Show lines without the names of who wrote them
     #[arg(long)]
     no_log_prefix: bool,
@@ -63,9 +66,12 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
     let mut watch = StackWatch::open(&mut client, &stack.name).await?;
     pick::services(&stack, watch.view(), &args.services)?;
     let mut lines = Lines::new(client, query);
-    let wanted = |service: &str| args.services.is_empty() || args.services.iter().any(|name| name == service);
+    let wanted = |service: &str, slot: u32| {
+        let named = args.services.is_empty() || args.services.iter().any(|name| name == service);
+        named && args.index.is_none_or(|index| index == slot)
+    };
     if let Some(view) = watch.view() {
-        lines.add(view, wanted);
+        lines.add_tasks(view, |service, task| wanted(service, task.slot));
     }
     let style = LogStyle {
         prefix: !args.no_log_prefix,
@@ -89,7 +95,7 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
             changed = watch.changed() => {
                 changed?;
                 match watch.view() {
-                    Some(view) => lines.add(view, wanted),
+                    Some(view) => lines.add_tasks(view, |service, task| wanted(service, task.slot)),
                     // The stack is gone, and with it whoever could still write.
                     None if !lines.is_open() => return Ok(()),
                     None => {}

@@ -28,6 +28,7 @@ use crate::output::Output;
 pub(crate) fn run(cli: Cli, output: &Output) -> Outcome {
     let global = &cli.global;
     refuse_without_plan(&cli.command, global)?;
+    refuse_unsupported(global)?;
     match cli.command {
         Command::Config(args) => config::run(&args, global, output),
         Command::Graph(args) => graph::run(&args, global, output),
@@ -73,6 +74,19 @@ fn refuse_without_plan(command: &Command, global: &Global) -> Outcome {
     }
     Err(Failure::new("this command has no plan to print")
         .hint("`--dry-run` works with `up` and `create`, and with commands that change nothing"))
+}
+
+/// Flags of docker compose that would change the result in ways that orc does not know.
+fn refuse_unsupported(global: &Global) -> Outcome {
+    if global.compatibility {
+        return Err(Failure::new("`--compatibility` is not supported")
+            .hint("containers are named STACK-SERVICE-NUMBER; `container_name` names one otherwise"));
+    }
+    if global.all_resources {
+        return Err(Failure::new("`--all-resources` is not supported yet")
+            .hint("networks and volumes are made when a service uses them"));
+    }
+    Ok(())
 }
 
 /// Talks to an engine. The runtime is this thread: starting more costs more than they do.

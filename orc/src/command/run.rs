@@ -62,7 +62,8 @@ pub(crate) struct Args {
 
 /// Runs the command and ends with its exit code.
 pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
-    let loaded = project::load_to_run(global, std::slice::from_ref(&args.service), output)?;
+    let services = std::slice::from_ref(&args.service);
+    let loaded = project::load_to_run(global, services, output, |loaded| Ok(loaded.clone()))?;
     let tty = !args.no_tty && !args.detach && terminal::interactive();
     let mut client = Client::connect(global).await?;
     client.same_build(output).await?;

@@ -76,7 +76,7 @@ async fn last_lines(
 ) -> Outcome<BTreeMap<TaskId, Vec<Vec<u8>>>> {
     let query = Query { tail: Some(limits::WHY_LINES), ..Query::default() };
     let mut lines = Lines::new(client.clone(), query);
-    lines.add_tasks(view, |_, task| tasks.contains(&task));
+    lines.add_tasks(view, |_, task| tasks.contains(&task.id));
     let mut found: BTreeMap<TaskId, Vec<Vec<u8>>> = BTreeMap::new();
     while let Some(line) = lines.next().await? {
         if let Ok(task) = line.task.parse() {

@@ -15,6 +15,7 @@ use anstyle::{AnsiColor, Style};
 use crate::failure::Failure;
 use crate::why::Chain;
 use progress::{Json, Plain, Quiet, Renderer, Tty};
+use table::{printable, wrap};
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -129,8 +130,9 @@ impl Output {
         };
         let verdict = chain.links.iter().find(|link| !link.well).map_or("as wished", |link| link.stage);
         let mut text = format!("{} {}: {verdict}\n", sign(chain.well), chain.task);
+        let room = self.width().map_or(usize::MAX, |width| width.saturating_sub(19).max(20));
         for link in &chain.links {
-            let said: String = link.text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            let said = wrap(&printable(&link.text), room).join(&format!("\n{:19}", ""));
             text.push_str(&format!("   {} {:<13} {said}\n", sign(link.well), link.stage));
         }
         raw::stdout(text.as_bytes());

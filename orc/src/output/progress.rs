@@ -36,6 +36,11 @@ pub(crate) trait Renderer {
     /// An object, named by a key that also orders it, stands elsewhere than before.
     fn update(&mut self, key: &str, step: Step);
 
+    /// Whether whatever is said of an object can be read in full.
+    fn tells_all(&self) -> bool {
+        false
+    }
+
     /// How often [`Renderer::tick`] should be called; `None` means never.
     fn interval(&self) -> Option<Duration> {
         None
@@ -56,12 +61,16 @@ struct Entry {
 
 impl Entry {
     fn new(step: Step) -> Self {
-        let took = (step.status == Status::Done).then_some(Duration::ZERO);
+        let took = (step.status != Status::Working).then_some(Duration::ZERO);
         Self { step, since: Instant::now(), took }
     }
 
     fn set(&mut self, step: Step) {
         let done = step.status != Status::Working;
+        if self.took.is_some() && !done {
+            // What was done before takes its time anew.
+            self.since = Instant::now();
+        }
         self.took = done.then(|| self.took.unwrap_or_else(|| self.since.elapsed()));
         self.step = step;
     }
@@ -105,6 +114,10 @@ impl Plain {
 }
 
 impl Renderer for Plain {
+    fn tells_all(&self) -> bool {
+        true
+    }
+
     fn update(&mut self, key: &str, step: Step) {
         let known = self.entries.get(key).is_some_and(|entry| entry.step == step);
         if known {
@@ -117,7 +130,7 @@ impl Renderer for Plain {
             Status::Working => "…".to_owned(),
             status => symbol(status, 0, self.color),
         };
-        raw::stderr(&format!("{}\n", line(&sign, entry, (8, 14))));
+        raw::status(&format!("{}\n", line(&sign, entry, (8, 14))));
     }
 }
 
@@ -128,6 +141,10 @@ pub(crate) struct Json {
 }
 
 impl Renderer for Json {
+    fn tells_all(&self) -> bool {
+        true
+    }
+
     fn update(&mut self, key: &str, step: Step) {
         if self.last.get(key) == Some(&step) {
             return;
@@ -140,7 +157,7 @@ impl Renderer for Json {
         let object = serde_json::json!({
             "id": step.label, "status": status, "text": step.text, "details": step.note,
         });
-        raw::stderr(&format!("{object}\n"));
+        raw::status(&format!("{object}\n"));
         self.last.insert(key.to_owned(), step);
     }
 }
@@ -190,7 +207,7 @@ impl Tty {
         }
         text.push_str("\u{1b}[0J");
         self.drawn = shown.len();
-        raw::stderr(&text);
+        raw::status(&text);
     }
 }
 

@@ -13,6 +13,15 @@ pub(crate) fn stderr(text: &str) {
     stderr_bytes(text.as_bytes());
 }
 
+/// Writes progress: to standard error, or where `COMPOSE_STATUS_STDOUT` wants it.
+pub(crate) fn status(text: &str) {
+    let wanted = std::env::var("COMPOSE_STATUS_STDOUT");
+    match wanted.is_ok_and(|value| matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "yes")) {
+        true => stdout(text.as_bytes()),
+        false => stderr(text),
+    }
+}
+
 /// Writes what a process in a container wrote to its standard error.
 pub(crate) fn stderr_bytes(bytes: &[u8]) {
     // With standard error gone there is nobody left to tell.

@@ -1,5 +1,8 @@
 //! Tables for people: columns as wide as their widest cell, two spaces between.
 
+/// Blanks before a cell that has lines of its own.
+const INDENT: usize = 4;
+
 /// Rows under headings.
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
@@ -22,7 +25,7 @@ impl Table {
         self.render_within(None)
     }
 
-    /// The text in which no line is longer than so many characters as far as cutting its last cell helps.
+    /// The text for so many characters in a line: a last cell that would be longer gets lines of its own.
     pub(crate) fn render_within(&self, limit: Option<usize>) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
@@ -34,31 +37,48 @@ impl Table {
                 .unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
-        // At least the head of the last column stays: a line that is still too long has to wrap.
-        let head = self.rows.first().and_then(|row| row.last()).map_or(0, |cell| cell.chars().count());
-        let before_last = widths.iter().rev().skip(1).map(|width| width + 2).sum::<usize>() + head;
         let mut text = String::new();
-        for row in &self.rows {
-            let mut line = String::new();
-            for (cell, width) in row.iter().zip(&widths) {
-                let cell: String = cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-                line.push_str(&format!("{cell:<width$}  "));
+        for (number, row) in self.rows.iter().enumerate() {
+            let clean: Vec<String> = row.iter().map(|cell| printable(cell)).collect();
+            let line = |cells: &[String]| {
+                let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}  "));
+                padded.collect::<String>().trim_end().to_owned()
+            };
+            let whole = line(&clean);
+            let limit = limit.filter(|limit| number > 0 && whole.chars().count() > *limit);
+            match (limit, clean.split_last()) {
+                (Some(limit), Some((last, cells))) => {
+                    text.push_str(&line(cells));
+                    for part in wrap(last, limit.saturating_sub(INDENT)) {
+                        text.push_str(&format!("\n{:INDENT$}{part}", ""));
+                    }
+                }
+                _ => text.push_str(&whole),
             }
-            text.push_str(&within(line.trim_end(), limit, before_last));
             text.push('\n');
         }
         text
     }
 }
 
-/// The line, cut to the limit where it has more characters than that and than `least`.
-fn within(line: &str, limit: Option<usize>, least: usize) -> String {
-    match limit.map(|limit| limit.max(least)) {
-        Some(limit) if limit > 0 && line.chars().count() > limit => {
-            line.chars().take(limit - 1).chain(['…']).collect()
+/// A text in which nothing can draw on the terminal.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// A text in lines of at most so many characters, broken between words; a word that is longer stays whole.
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
         }
-        _ => line.to_owned(),
     }
+    lines
 }
 
 #[cfg(test)]
@@ -75,15 +95,19 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_cell_is_cut() {
+    fn a_last_cell_that_is_too_long_gets_lines_of_its_own() {
         let mut table = Table::new(&["TASK", "DETAIL"]);
-        table.row(["web.1".into(), "a long reason".into()]);
-        let check = |limit: usize, expect: &str| {
-            assert_eq!(table.render_within(Some(limit)).lines().nth(1), Some(expect), "{limit}");
+        table.row(["web.1".into(), "waits for the database".into()]);
+        let check = |limit: usize, expect: &[&str]| {
+            assert_eq!(
+                table.render_within(Some(limit)).lines().skip(1).collect::<Vec<_>>(),
+                expect,
+                "{limit}"
+            );
         };
-        check(80, "web.1  a long reason");
-        check(20, "web.1  a long reason");
-        check(19, "web.1  a long reas…");
-        check(3, "web.1  a lon…");
+        check(29, &["web.1  waits for the database"]);
+        check(28, &["web.1", "    waits for the database"]);
+        check(20, &["web.1", "    waits for the", "    database"]);
+        check(3, &["web.1", "    waits", "    for", "    the", "    database"]);
     }
 }

@@ -27,8 +27,7 @@ use crate::wish::Wish;
 
 /// States the wish; then stays with the output, or until all is started.
 pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
-    let loaded = project::load_to_run(global, &args.services, output)?;
-    let wish = wish(args, &loaded)?;
+    let wish = project::load_to_run(global, &args.services, output, |loaded| wish(args, loaded))?;
     let mut client = Client::connect(global).await?;
     client.same_build(output).await?;
     let mut watch = StackWatch::open(&mut client, &wish.put.spec.name.0).await?;
@@ -130,5 +129,6 @@ fn wish(args: &Args, loaded: &Loaded) -> Outcome<Wish> {
         ..wish.put
     };
     wish.put.force_recreate = args.forced(&meant(&wish.put));
+    wish.check()?;
     Ok(wish)
 }

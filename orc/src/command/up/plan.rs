@@ -50,8 +50,7 @@ pub(crate) async fn plan(args: PlanArgs, global: &Global, output: &Output) -> Ou
     let flags = Args::default();
     let args =
         Args { scale, force_recreate, no_recreate, no_deps, no_start, remove_orphans, services, ..flags };
-    let loaded = project::load_to_run(global, &args.services, output)?;
-    let wish = wish(&args, &loaded)?;
+    let wish = project::load_to_run(global, &args.services, output, |loaded| wish(&args, loaded))?;
     let mut client = Client::connect(global).await?;
     client.same_build(output).await?;
     wish.check_ports(&mut client).await?;

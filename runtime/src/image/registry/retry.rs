@@ -74,8 +74,22 @@ fn words(error: &OciDistributionError) -> String {
                 .to_owned()
         }
         OciDistributionError::AuthenticationFailure(reason) => format!("login failed: {}", cut(reason)),
+        OciDistributionError::RequestError(error) => root(error),
         other => chain(other),
     }
+}
+
+/// Why a request could not be made or answered: the last cause. What the layers of the library above it say is
+/// nothing to a person.
+fn root(error: &dyn std::error::Error) -> String {
+    let mut last = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        last = source.to_string();
+        next = source.source();
+    }
+    // The number after the kernel's words says the same once more.
+    last.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
