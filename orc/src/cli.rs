@@ -11,9 +11,20 @@ use crate::command::{
 };
 use crate::output::{Ansi, ProgressMode};
 
+/// What most days need.
+const EVERYDAY: &str = "\
+Everyday:
+  orc up -d       make it so; again: only what changed in the file is replaced
+  orc ps          what runs; why something does not
+  orc why WEB     how `WEB` has come to where it is
+  orc logs -f     what the containers say
+  orc plan        what `orc up` would do, and why
+  orc down        nothing of it is left, but for named volumes";
+
 /// Runs Compose files: a wish that is kept, on one machine or on many.
 #[derive(Debug, Parser)]
 #[command(name = "orc", version, disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(after_help = EVERYDAY)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,

@@ -420,6 +420,28 @@ fn up_while_going_down_comes_back_after_the_last_container_has_gone() {
 }
 
 #[test]
+fn a_removal_under_way_can_be_hurried() {
+    let mut bench = Bench::with_nodes(1);
+    bench.up(one(json!({"image": "x"}))).unwrap();
+    bench.settle();
+    let down =
+        |how: StopHow| ChangeKind::RemoveStack { stack: StackName("hello".into()), volumes: false, how };
+    bench.apply(down(StopHow::default())).unwrap();
+    check(&bench.decide().0, "remove web.1");
+    bench.apply(down(StopHow::default())).unwrap();
+    check(&bench.decide().0, "");
+    let now = StopHow { signal: None, grace_ms: Some(0) };
+    bench.apply(down(now.clone())).unwrap();
+    check(&bench.decide().0, "remove web.1");
+    assert_eq!(bench.task("web", 1).desired, Desired::Remove(now));
+    let killed = StopHow { signal: Some("SIGKILL".into()), grace_ms: Some(0) };
+    let kill = RunAction::Stop(killed.clone());
+    bench.apply(ChangeKind::SetRun { services: vec![key("web")], action: kill }).unwrap();
+    check(&bench.decide().0, "remove web.1");
+    assert_eq!(bench.task("web", 1).desired, Desired::Remove(killed));
+}
+
+#[test]
 fn what_restarts_with_its_dependency_is_replaced_after_it() {
     let project = |image: &str| {
         wish(json!({"name": "hello", "services": {

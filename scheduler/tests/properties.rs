@@ -258,6 +258,10 @@ impl World {
             Happening::Wait(ms) => self.now = self.now.plus_ms(u64::from(*ms)),
             Happening::Decide => self.decide_to_fixpoint(),
         }
+        // Only a wish to start anew may close a gate again; decisions are checked as they are taken.
+        let open =
+            |id: &cluster::TaskId| self.state.tasks.get(id).is_some_and(|task| task.gate == Gate::Open);
+        self.gates_opened.retain(open);
     }
 
     fn change_container(&mut self, which: u8, change: impl Fn(&mut cluster::TaskStatus, Timestamp)) {

@@ -101,8 +101,8 @@ fn all_that_is_wrong_must_be_said_in_one_round() {
     machine.compose(
         "
 services:
-  a: {image: orc/demo, container_name: same, build: ., secrets: [gone]}
-  b: {image: orc/demo, container_name: same, gpus: all}
+  a: {image: orc/demo, build: ., secrets: [gone]}
+  b: {image: orc/demo, gpus: all}
 secrets:
   gone: {file: ./not-there}
 ",
@@ -110,8 +110,8 @@ secrets:
     machine
         .orc(&["up", "-d"])
         .exits(1)
-        .says("`build`")
-        .says("`gpus`")
+        .says("a.build` is not supported yet")
+        .says("b.gpus` is not supported yet")
         .says("cannot read secret `gone`")
         .says("not-there");
     machine.orc(&["config", "-q"]).ok();
@@ -119,15 +119,17 @@ secrets:
     machine.compose(
         "
 services:
-  a: {image: orc/demo, container_name: same, ports: ['8080:80']}
-  b: {image: orc/demo, container_name: same, ports: ['8080:80']}
-  c: {image: orc/demo, scale: 2, container_name: one}
+  a: {image: orc/demo, ports: ['8080:80']}
+  b: {image: orc/demo, ports: ['8080:80']}
+  c: {image: orc/demo}
+  d: {image: orc/demo}
 ",
     );
     machine
-        .orc(&["up", "-d"])
+        .orc(&["up", "-d", "--scale", "c=99999", "--scale", "d=99999"])
         .exits(1)
-        .says("both name their container `same`")
-        .says("2 replicas that would all be named `one`");
+        .says("services `a` and `b` both publish host port 8080/tcp")
+        .says("service `c` asks for 99999 replicas")
+        .says("service `d` asks for 99999 replicas");
     assert_eq!(machine.engine(), None, "what can never be granted starts no engine");
 }
