@@ -13,6 +13,8 @@ use crate::paths;
 use crate::place::Place;
 use crate::report::Report;
 
+/// The variable that names the project.
+const PROJECT_NAME: &str = "COMPOSE_PROJECT_NAME";
 /// Names of Compose files, the best first.
 const NAMES: &[&str] = &["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
 /// Names of files that are merged over a found one, the best first.
@@ -118,15 +120,17 @@ impl Loader<'_> {
         let given = self.request.project_name.as_deref().filter(|name| !name.is_empty());
         let given = given.map(|name| (name, "the project name"));
         let from_environment = || {
-            let name = found.environment.get("COMPOSE_PROJECT_NAME").filter(|name| !name.is_empty())?;
-            Some((name, "COMPOSE_PROJECT_NAME"))
+            let name = found.environment.get(PROJECT_NAME).filter(|name| !name.is_empty())?;
+            Some((name, PROJECT_NAME))
         };
         if let Some((name, what)) = given.or_else(from_environment) {
             if is_project_name(name) {
                 return Some(name.to_owned());
             }
             let message = format!("{what} cannot be `{name}`");
-            self.report.add(Diagnostic::error(Code::Request, None, message).hint(NAME_HINT));
+            let setting = found.environment.setting(PROJECT_NAME).filter(|_| what == PROJECT_NAME);
+            let at = setting.and_then(|setting| setting.origin);
+            self.report.add(Diagnostic::error(Code::Request, at, message).hint(NAME_HINT));
             return None;
         }
         let from_files = documents.iter().rev().find_map(|(_, document)| {

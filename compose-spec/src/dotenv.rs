@@ -1,8 +1,14 @@
 //! Environment files as Compose reads them.
 
+use std::collections::BTreeMap;
+
 use crate::diagnostic::{Code, Diagnostic};
+use crate::limits;
 use crate::source::{FileId, Span};
 use crate::template::{self, Lookup, Use};
+
+/// Characters of a line that a finding marks at most.
+const SHOWN: usize = 200;
 
 /// One line's setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +31,18 @@ pub(crate) fn parse(
     outside: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Vec<Assignment>, Diagnostic> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut parser = Parser { text, at: 0, line: 1, file, outside, found: Vec::new() };
+    let mut parser = Parser {
+        text,
+        at: 0,
+        line: 1,
+        column: 1,
+        line_end: None,
+        file,
+        outside,
+        found: Vec::new(),
+        known: BTreeMap::new(),
+        bytes: 0,
+    };
     while parser.skip_to_statement() {
         parser.statement()?;
     }
@@ -68,9 +85,16 @@ struct Parser<'a> {
     text: &'a str,
     at: usize,
     line: u32,
+    column: u32,
+    /// Where the line ends, once that is known: a line may hold very many settings.
+    line_end: Option<usize>,
     file: FileId,
     outside: &'a dyn Fn(&str) -> Option<String>,
     found: Vec<Assignment>,
+    /// The latest setting of each variable.
+    known: BTreeMap<String, usize>,
+    /// Bytes of all values.
+    bytes: usize,
 }
 
 impl<'a> Parser<'a> {
@@ -80,13 +104,25 @@ impl<'a> Parser<'a> {
 
     fn advance(&mut self, bytes: usize) {
         let passed = &self.rest()[..bytes];
-        let lines = passed.bytes().filter(|byte| *byte == b'\n').count();
-        self.line += u32::try_from(lines).unwrap_or(0);
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        match passed.rfind('\n') {
+            Some(newline) => {
+                let lines = passed.bytes().filter(|byte| *byte == b'\n').count();
+                self.line = self.line.saturating_add(count(lines));
+                self.column = count(passed[newline + 1..].chars().count()).saturating_add(1);
+            }
+            None => self.column = self.column.saturating_add(count(passed.chars().count())),
+        }
         self.at += bytes;
+        self.line_end = self.line_end.filter(|end| *end >= self.at);
     }
 
-    fn line_end(&self) -> usize {
-        self.rest().find('\n').unwrap_or(self.rest().len())
+    /// How many bytes are left of the line.
+    fn line_end(&mut self) -> usize {
+        let (text, at) = (self.text, self.at);
+        let end =
+            self.line_end.get_or_insert_with(|| text[at..].find('\n').map_or(text.len(), |end| at + end));
+        *end - at
     }
 
     /// Passes over white space and comments; says whether anything follows.
@@ -96,7 +132,8 @@ impl<'a> Parser<'a> {
             let blank = rest.len() - rest.trim_start().len();
             self.advance(blank);
             if self.rest().starts_with('#') {
-                self.advance(self.line_end());
+                let end = self.line_end();
+                self.advance(end);
             } else {
                 return !self.rest().is_empty();
             }
@@ -111,7 +148,8 @@ impl<'a> Parser<'a> {
             let blank = rest.len() - rest.trim_start_matches(is_blank).len();
             self.advance("export".len() + blank);
         }
-        let line = &self.rest()[..self.line_end()];
+        let end = self.line_end();
+        let line = &self.rest()[..end];
         let span = self.span(line);
         let separator = line.find(['=', ':']);
         let name = line[..separator.unwrap_or(line.len())].trim_end();
@@ -123,30 +161,42 @@ impl<'a> Parser<'a> {
                 let blank = self.rest().len() - self.rest().trim_start_matches(is_blank).len();
                 self.advance(blank);
                 let value = self.value(span)?;
-                self.found.push(Assignment { name: name.to_owned(), value: Some(value), span });
+                self.keep(name, Some(value), span)?;
             }
             // The reference does not see the name in a last line without an end, and takes it for a value.
             None if cut_off => {
                 self.advance(line.len());
-                self.found.push(Assignment { name: String::new(), value: Some(name.to_owned()), span });
+                self.keep("", Some(name.to_owned()), span)?;
             }
             None => {
                 self.advance(line.len());
-                self.found.push(Assignment { name: name.to_owned(), value: None, span });
+                self.keep(name, None, span)?;
             }
         }
         Ok(())
     }
 
     fn span(&self, line: &str) -> Span {
-        let start = self.text[..self.at].rfind('\n').map_or(0, |newline| newline + 1);
-        let column = self.text[start..self.at].chars().count() + 1;
+        // More is not shown, and a line may hold very many settings.
+        let length = line.trim_end().chars().take(SHOWN).count();
         Span {
             file: self.file,
             line: self.line,
-            column: u32::try_from(column).unwrap_or(u32::MAX),
-            length: u32::try_from(line.trim_end().chars().count()).unwrap_or(u32::MAX),
+            column: self.column,
+            length: u32::try_from(length).unwrap_or(u32::MAX),
         }
+    }
+
+    /// Keeps a setting; all values together must stay within the limit.
+    fn keep(&mut self, name: &str, value: Option<String>, span: Span) -> Result<(), Diagnostic> {
+        self.bytes += value.as_ref().map_or(0, String::len);
+        if self.bytes > limits::INTERPOLATED_TOTAL {
+            let message = format!("the values grow beyond {} bytes", limits::INTERPOLATED_TOTAL);
+            return Err(Diagnostic::error(Code::Limit, span, message));
+        }
+        self.known.insert(name.to_owned(), self.found.len());
+        self.found.push(Assignment { name: name.to_owned(), value, span });
+        Ok(())
     }
 
     fn check_name(&self, name: &str, spaces: bool, span: Span) -> Result<(), Diagnostic> {
@@ -172,8 +222,9 @@ impl<'a> Parser<'a> {
         match self.rest().chars().next() {
             Some(quote @ ('\'' | '"')) => self.quoted(quote, span),
             _ => {
-                let line = &self.rest()[..self.line_end()];
-                self.advance(line.len());
+                let end = self.line_end();
+                let line = &self.rest()[..end];
+                self.advance(end);
                 let value = line.split(" #").next().unwrap_or("");
                 self.expand(value.trim_end(), span)
             }
@@ -212,7 +263,7 @@ impl<'a> Parser<'a> {
         if !value.contains('$') {
             return Ok(value.to_owned());
         }
-        let mut lookup = Known { outside: self.outside, found: &self.found };
+        let mut lookup = Known { outside: self.outside, found: &self.found, known: &self.known };
         template::substitute(value, &mut lookup).map_err(|error| {
             let mut finding = Diagnostic::error(Code::Interpolation, span, error.message);
             finding.hint = error.hint;
@@ -224,13 +275,12 @@ impl<'a> Parser<'a> {
 struct Known<'a> {
     outside: &'a dyn Fn(&str) -> Option<String>,
     found: &'a [Assignment],
+    known: &'a BTreeMap<String, usize>,
 }
 
 impl Lookup for Known<'_> {
     fn value(&mut self, name: &str) -> Option<String> {
-        (self.outside)(name).or_else(|| {
-            self.found.iter().rev().find(|known| known.name == name).and_then(|known| known.value.clone())
-        })
+        (self.outside)(name).or_else(|| self.found[*self.known.get(name)?].value.clone())
     }
 
     fn used(&mut self, _: &str, _: Use<'_>, _: std::ops::Range<usize>, _: bool) {}

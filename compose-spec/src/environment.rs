@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::source::Span;
+use crate::suggest;
 
 /// Variables by name.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +36,14 @@ impl Environment {
 
     pub(crate) fn setting(&self, name: &str) -> Option<&Setting> {
         self.variables.get(name)
+    }
+
+    /// The variable of an environment file whose name is nearest to one that is not set: surely a slip.
+    pub(crate) fn similar(&self, name: &str) -> Option<(&str, Span)> {
+        let from_files = || self.variables.iter().filter(|(_, setting)| setting.origin.is_some());
+        let near = suggest::nearest(name, from_files().map(|(name, _)| name.as_str()))?;
+        let origin = self.setting(near)?.origin?;
+        Some((near, origin))
     }
 
     /// Sets a variable unless it is set already.

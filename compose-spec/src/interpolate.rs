@@ -78,10 +78,13 @@ impl Context<'_> {
         let unset = std::mem::take(&mut lookup.unset);
         for (name, range) in unset {
             let message = format!("variable `{name}` is not set; an empty text stands in for it");
-            self.report.add(
-                Diagnostic::warning(Code::Interpolation, part(span, text, &range), message)
-                    .hint(format!("write `${{{name}:-}}` if it may be empty")),
-            );
+            let finding = Diagnostic::warning(Code::Interpolation, part(span, text, &range), message);
+            self.report.add(match self.environment.similar(&name) {
+                Some((near, origin)) => {
+                    finding.related(origin, "but this is set").hint(format!("did you mean `{near}`?"))
+                }
+                None => finding.hint(format!("write `${{{name}:-}}` if it may be empty")),
+            });
         }
         match replaced {
             Ok(replaced) => {

@@ -57,10 +57,55 @@
 //!
 //! - [`DependencyGraph`]: which services come before which, circles, drawings as text, dot and Mermaid.
 //! - [`Project::service_hash`]: whether a service's containers must be replaced.
-//! - [`check_support`]: attributes that the engine behind this crate does not honour; [`support`] for one path,
-//!   [`support_markdown`] for all.
+//! - [`check_support`]: attributes that the engine behind this crate does not honour on the request's [`Target`], one
+//!   machine or several; [`support`] for one path, [`support_markdown`] for all.
 //! - [`json_schema`]: the format for editors.
-//! - [`render`]: findings as text, with excerpts.
+//! - [`render`]: findings as text, with excerpts, for terminals of 80 columns.
+//! - [`Loaded::to_yaml_text`] and [`Loaded::to_json_text`]: what `config` prints; it loads again.
+//!
+//! A graph, for example:
+//!
+//! ```
+//! # use std::path::Path;
+//! # use compose_spec::{DependencyGraph, LoadRequest, MemoryFiles, load};
+//! let files = MemoryFiles::fixture(Path::new("/shop"), "
+//! services:
+//!   web: {image: nginx, depends_on: {api: {condition: service_healthy}}}
+//!   api: {image: api, network_mode: 'service:vpn'}
+//!   vpn: {image: vpn}
+//! ");
+//! let request = LoadRequest { working_dir: "/shop".into(), ..LoadRequest::default() };
+//! let project = load(&request, &files).project.expect("nothing is wrong with it");
+//! let graph = DependencyGraph::new(&project);
+//! assert_eq!(graph.start_order().expect("no circle"), ["vpn", "api", "web"]);
+//! assert_eq!(graph.tree(), "web\n└─ api (healthy)\n   └─ vpn (started, restart)\n");
+//! ```
+//!
+//! # Files, variables and several files
+//!
+//! [`MemoryFiles`] holds files in memory; a program that reads a disk implements [`Files`] with three short methods, as
+//! `examples/config.rs` does. Variables come from [`LoadRequest::env`] and from environment files, which [`load`] finds
+//! and reads as docker compose does. Files are named by [`LoadRequest::files`], or else found; those that they extend
+//! and include are read too.
+//!
+//! ```
+//! # use compose_spec::{LoadRequest, MemoryFiles, load};
+//! let mut files = MemoryFiles::new();
+//! files.insert("/shop/compose.yaml", "services: {web: {image: 'nginx:${TAG:-latest}', ports: ['80']}}");
+//! files.insert("/shop/more.yaml", "services: {web: {ports: ['443'], labels: ['tier=${TIER}']}}");
+//! files.insert("/shop/.env", "TAG=1.27");
+//! let request = LoadRequest {
+//!     working_dir: "/shop".into(),
+//!     files: vec!["compose.yaml".into(), "more.yaml".into()],
+//!     env: [("TIER".to_owned(), "front".to_owned())].into(),
+//!     ..LoadRequest::default()
+//! };
+//! let project = load(&request, &files).project.expect("nothing is wrong with it");
+//! let web = &project.services["web"];
+//! assert_eq!(web.image.as_deref(), Some("nginx:1.27"));
+//! assert_eq!(web.ports.len(), 2);
+//! assert_eq!(web.labels["tier"], "front");
+//! ```
 //!
 //! # How it is made
 //!

@@ -101,7 +101,9 @@ fn run(loader: &mut Loader<'_>, loaded: &mut Loaded) -> Option<()> {
     scope.environment = Rc::new(environment);
     loader.origins.set_environment(&scope.environment);
     if documents.is_empty() {
-        loader.fail(Code::Request, "the Compose file is empty");
+        if loader.report.errors() == 0 {
+            loader.empty(&found.files);
+        }
         return None;
     }
     let mut merged = None;
@@ -112,7 +114,7 @@ fn run(loader: &mut Loader<'_>, loaded: &mut Loaded) -> Option<()> {
     let declared = Declared::of(&tree);
     settle(loader, &mut tree);
     if tree.as_map().is_none_or(Map::is_empty) && loader.report.errors() == 0 {
-        loader.fail(Code::Request, "the Compose file is empty");
+        loader.empty(&loaded.files);
     }
     complete(loader, &mut tree, &name, &declared, loaded, &scope)
 }
@@ -206,6 +208,8 @@ fn complete(
 fn typed(loader: &mut Loader<'_>, tree: &mut Node) -> Option<Project> {
     let mut project = Project::default();
     let mut complete = true;
+    // What was taken out for its fault is missing now; that is no second fault.
+    let damaged = loader.report.errors() > 0;
     for (key, entry) in tree.entries_mut() {
         let node = &mut entry.node;
         let result = match key {
@@ -216,6 +220,7 @@ fn typed(loader: &mut Loader<'_>, tree: &mut Node) -> Option<Project> {
                         Ok(service) => {
                             project.services.insert(name.to_owned(), service);
                         }
+                        Err(_) if damaged => complete = false,
                         Err(error) => {
                             complete = false;
                             loader.report.error(
@@ -242,6 +247,9 @@ fn typed(loader: &mut Loader<'_>, tree: &mut Node) -> Option<Project> {
         };
         if let Err(error) = result {
             complete = false;
+            if damaged {
+                continue;
+            }
             loader.report.error(Code::Value, error.span, format!("`{key}`: {}", error.message));
         }
     }

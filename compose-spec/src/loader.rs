@@ -135,7 +135,10 @@ impl<'a> Loader<'a> {
                         self.sources.shown(file),
                         document.kind()
                     );
-                    self.report.error(Code::Schema, document.span, message);
+                    self.report.add(
+                        Diagnostic::error(Code::Schema, document.span, message)
+                            .hint("begin with `services:`, and indent what belongs to it"),
+                    );
                 }
             }
         }
@@ -197,9 +200,14 @@ impl<'a> Loader<'a> {
         environment
     }
 
-    /// An error without a place or hint.
-    pub(crate) fn fail(&mut self, code: Code, message: impl Into<String>) {
-        self.report.add(Diagnostic::error(code, None, message));
+    /// Says that the files hold nothing; the place is where the first one begins.
+    pub(crate) fn empty(&mut self, files: &[PathBuf]) {
+        let file = files.first().and_then(|path| self.sources.find(path));
+        let at = file.map(|file| Span { file, line: 1, column: 1, length: 0 });
+        self.report.add(
+            Diagnostic::error(Code::Request, at, "the Compose file is empty")
+                .hint("a project needs at least `services:` with one service below it"),
+        );
     }
 }
 

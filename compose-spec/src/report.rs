@@ -36,6 +36,11 @@ impl Report {
         self.add(Diagnostic::warning(Code::Suspicious, span, message));
     }
 
+    /// Whether further findings are only counted, so that advice for them is not worth its time.
+    pub(crate) fn is_full(&self) -> bool {
+        self.findings.len() >= limits::FINDINGS
+    }
+
     /// How many errors were found.
     pub(crate) fn errors(&self) -> usize {
         self.errors

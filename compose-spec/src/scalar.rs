@@ -47,7 +47,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
         let nanos = DURATION_UNITS
             .iter()
             .find(|(name, _)| *name == unit)
-            .ok_or_else(|| format!("there is no unit `{unit}`"))?;
+            .ok_or_else(|| format!("there is no unit `{}`", unit.trim()))?;
         let part = scaled(number, nanos.1).ok_or_else(invalid)?;
         total = total.checked_add(part).ok_or_else(invalid)?;
         rest = tail;
@@ -169,8 +169,7 @@ pub(crate) fn parse_bytes(text: &str) -> Result<i64, String> {
     if size.is_nan() {
         return Err(invalid());
     }
-    let suffix = suffix.to_ascii_lowercase();
-    let power = match suffix.as_str() {
+    let power = match suffix.to_ascii_lowercase().as_str() {
         "" | "b" => 0,
         "k" | "kb" | "kib" => 1,
         "m" | "mb" | "mib" => 2,

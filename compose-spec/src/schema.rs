@@ -79,16 +79,19 @@ fn check_object(
         None if name.starts_with("x-") && object.others != Others::Refused => true,
         None if object.others == Others::Free => true,
         None => {
-            report.add(unknown_key(name, object, place, entry.key));
+            report.add(unknown_key(name, object, place, entry.key, report.is_full()));
             false
         }
     });
     complete
 }
 
-fn unknown_key(name: &str, object: &Object, place: &Place<'_>, key: Span) -> Diagnostic {
+fn unknown_key(name: &str, object: &Object, place: &Place<'_>, key: Span, terse: bool) -> Diagnostic {
     let here = place.key(name);
     let finding = Diagnostic::error(Code::Schema, key, format!("`{here}` is not a known attribute"));
+    if terse {
+        return finding;
+    }
     let known = object.fields.iter().map(|(name, _)| *name);
     match suggest::nearest(name, known.clone()) {
         Some(near) => finding.hint(format!("did you mean `{near}`?")),

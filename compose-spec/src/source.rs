@@ -53,6 +53,13 @@ impl Sources {
         self.get(file).map_or(Path::new(""), |source| &source.path)
     }
 
+    /// The first text that was read from a path.
+    #[must_use]
+    pub fn find(&self, path: &Path) -> Option<FileId> {
+        let index = self.sources.iter().position(|source| source.path == path)?;
+        u32::try_from(index).ok().map(FileId)
+    }
+
     /// The paths of all texts, in the order of reading.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.sources.iter().map(|source| source.path.as_path())

@@ -1,5 +1,8 @@
 //! "Did you mean": the nearest of some names.
 
+/// How many names are compared with the wrong one.
+const CANDIDATES: usize = 2_000;
+
 /// The name that is most likely meant, if one is near enough.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let normal = |text: &str| text.to_ascii_lowercase().replace('-', "_");
@@ -11,6 +14,7 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     let allowed = (wanted.chars().count() / 3).max(1);
     known
         .into_iter()
+        .take(CANDIDATES)
         .filter(|candidate| candidate.len() <= 64)
         .map(|candidate| (distance(&wanted, &normal(candidate)), candidate))
         .filter(|(distance, _)| *distance <= allowed)

@@ -11,6 +11,9 @@ use crate::project::Project;
 use crate::report::Report;
 use service::Checker;
 
+/// How many places of a circle are shown beside the first.
+const SHOWN: usize = 5;
+
 /// The names that the files define, also those whose definitions are faulty: a reference to such a one is no
 /// second fault.
 #[derive(Debug, Default)]
@@ -112,9 +115,14 @@ fn check_cycle(project: &Project, tree: &Node, report: &mut Report) {
         let entry = service.get("depends_on").and_then(Node::as_map).and_then(|map| map.get(to));
         entry.map(|entry| entry.key)
     };
-    let span = cycle.0.windows(2).next().and_then(|pair| place(&pair[0], &pair[1]));
-    report.add(
-        Diagnostic::error(Code::Consistency, span, cycle.to_string())
-            .hint("remove one of these dependencies"),
-    );
+    let mut edges = cycle.0.windows(2).map(|pair| (pair, place(&pair[0], &pair[1])));
+    let span = edges.next().and_then(|(_, span)| span);
+    let mut finding = Diagnostic::error(Code::Consistency, span, cycle.to_string())
+        .hint("remove one of these dependencies");
+    for (pair, span) in edges.take(SHOWN) {
+        if let Some(span) = span {
+            finding = finding.related(span, format!("`{}` depends on `{}` here", pair[0], pair[1]));
+        }
+    }
+    report.add(finding);
 }

@@ -126,6 +126,10 @@ impl Checker<'_> {
         }
         let message = format!("service `{}` {verb} `{target}`, which is not defined", self.name);
         let known = known.map(String::as_str).filter(|known| *known != self.name || kind != "services");
+        if self.report.is_full() {
+            self.error(span, message);
+            return;
+        }
         let alone = kind == "services" && known.clone().next().is_none();
         let hint = match alone {
             true => "no other service is defined".to_owned(),

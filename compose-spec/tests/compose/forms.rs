@@ -98,7 +98,7 @@ fn sizes_are_bytes_in_text() {
     web("shm_size: 64 KiB", "shm_size", json!("65536"));
     web("memswap_limit: -1", "memswap_limit", json!("-1"));
     web("mem_limit: 0", "mem_limit", json!(null));
-    web_refused("mem_limit: 1Mi", "there is no unit `mi`");
+    web_refused("mem_limit: 1Mi", "there is no unit `Mi`");
     web_refused("mem_limit: '-1'", "negative");
 }
 

@@ -1,6 +1,13 @@
 //! What Compose files mean, rule by rule, seen through the public interface.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stdout, reason = "these are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::print_stdout,
+    reason = "these are tests"
+)]
 
+mod bounds;
 mod consistency;
 mod corpus;
 mod diagnostics;

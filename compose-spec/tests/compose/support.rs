@@ -1,6 +1,6 @@
 //! Loads fixtures from memory and looks at what comes out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use compose_spec::{LoadRequest, Loaded, MemoryFiles, load, render};
 use serde_json::Value;
@@ -71,4 +71,11 @@ pub(crate) fn web_refused(attributes: &str, reason: &str) {
 /// Findings with each message on one line again, as a search needs them.
 pub(crate) fn unwrapped(text: &str) -> String {
     text.replace("\n       ", " ").replace("\n      ", " ").replace("\n         ", " ")
+}
+
+/// An example program, which cargo builds together with the tests.
+pub(crate) fn example(name: &str) -> Option<PathBuf> {
+    let tests = std::env::current_exe().ok()?;
+    let program = tests.parent()?.parent()?.join("examples").join(name);
+    program.is_file().then_some(program)
 }

@@ -129,23 +129,21 @@ fn text(args: &Args, loaded: &Loaded) -> Outcome<String> {
     if args.profile_names {
         return Ok(lines(loaded.profiles.iter().cloned()));
     }
+    for (wanted, section) in
+        [(args.services, "services"), (args.volumes, "volumes"), (args.networks, "networks")]
+    {
+        if wanted {
+            return Ok(lines(names(loaded, section)));
+        }
+    }
     if loaded.document.is_some() {
         return whole(loaded, args.format);
     }
     let project = project::project(loaded)?;
-    if args.services {
-        return Ok(lines(project.services.keys().cloned()));
-    }
     if args.images {
         return Ok(lines(project.services.iter().map(|(name, service)| {
             service.image.clone().unwrap_or_else(|| format!("{}-{name}", project.name))
         })));
-    }
-    if args.volumes {
-        return Ok(lines(project.volumes.keys().cloned()));
-    }
-    if args.networks {
-        return Ok(lines(project.networks.keys().cloned()));
     }
     if args.models {
         return Ok(lines(project.models.values().filter_map(|model| model.model.clone())));
@@ -167,6 +165,13 @@ fn whole(loaded: &Loaded, format: Format) -> Outcome<String> {
 
 fn lines(items: impl Iterator<Item = String>) -> String {
     items.map(|item| format!("{item}\n")).collect()
+}
+
+/// The names in a section of the file.
+fn names(loaded: &Loaded, section: &str) -> impl Iterator<Item = String> {
+    let file = loaded.to_json().unwrap_or_default();
+    let section = file.get(section).and_then(|section| section.as_object()).cloned().unwrap_or_default();
+    section.into_iter().map(|(name, _)| name)
 }
 
 fn hashes(project: &Project, services: &str) -> Outcome<String> {
