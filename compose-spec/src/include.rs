@@ -9,7 +9,7 @@ use crate::interpolate::PROJECT;
 use crate::limits;
 use crate::loader::{INCLUDED, Loader};
 use crate::merge;
-use crate::node::{Map, Node, Value};
+use crate::node::{Map, Node, Tag, Value};
 use crate::paths;
 use crate::place::Place;
 use crate::source::Span;
@@ -145,6 +145,18 @@ impl Loader<'_> {
         merged
     }
 
+    /// Each document has services or does not speak of them.
+    fn check_services(&mut self, document: &Node) {
+        let entry = document.as_map().and_then(|map| map.get("services"));
+        if let (Some(entry), Some(rule)) = (entry, PROJECT.shape.entry("services"))
+            && entry.node.as_map().is_none()
+            && entry.node.tag == Tag::None
+        {
+            let place = Place::TOP.key("services");
+            crate::schema::check(&mut entry.node.clone(), rule, &place, entry.key, &mut self.report);
+        }
+    }
+
     /// The origin of a scope's files.
     pub(crate) fn origin_of(&self, scope: &Scope) -> paths::Origin {
         let base = (!self.request.no_path_resolution).then(|| scope.base.clone());
@@ -160,6 +172,7 @@ impl Loader<'_> {
         scope: &Scope,
     ) {
         self.interpolate(&mut document, &scope.environment);
+        self.check_services(&document);
         self.resolve_extends(&mut document, path, &scope.environment);
         self.resolve_includes(&mut document, path, scope);
         let mut whole = match merged.take() {

@@ -7,6 +7,23 @@ use serde_json::{Map, Value, json};
 use crate::format::{Keys, Object, Others, PROJECT, Pattern, Rule, Shape, Types};
 use crate::project::Project;
 
+/// Descriptions of attributes that the typed project has not, or has in another form: by object and attribute.
+const UNTYPED: &[(&str, &str, &str)] = &[
+    ("device limit", "path", "Device file."),
+    ("device limit", "rate", "Bytes or operations per second."),
+    ("device weight", "path", "Device file."),
+    ("device weight", "weight", "Relative weight, 10 to 1000."),
+    ("external", "name", "Obsolete: write `name` beside `external: true`."),
+    ("include", "env_file", "Variables for interpolation in the included files (default: their own `.env`)."),
+    ("include", "path", "The included file; several are merged in order."),
+    ("include", "project_directory", "What the included files' relative paths are relative to."),
+    ("ipam", "options", "Options of the driver; nothing reads them."),
+    ("project", "include", "Other projects, whose resources join this one."),
+    ("project", "version", "Obsolete and ignored."),
+    ("ulimit", "hard", "The bound that only root may raise; -1 means no limit."),
+    ("ulimit", "soft", "The bound that processes may raise up to the hard one; -1 means no limit."),
+];
+
 /// The JSON Schema (draft 2020-12) of Compose files, with descriptions.
 #[must_use]
 pub fn json_schema() -> Value {
@@ -115,7 +132,14 @@ fn object(object: &Object, described: Described<'_>) -> Value {
     let properties: Map<String, Value> = object
         .fields
         .iter()
-        .map(|(name, field)| ((*name).to_owned(), rule(field, described.property(name))))
+        .map(|(name, field)| {
+            let mut schema = rule(field, described.property(name));
+            let untyped = UNTYPED.iter().find(|(of, attribute, _)| *of == object.name && attribute == name);
+            if let (Some((.., text)), Some(map)) = (untyped, schema.as_object_mut()) {
+                map.insert("description".to_owned(), json!(text));
+            }
+            ((*name).to_owned(), schema)
+        })
         .collect();
     let mut schema = json!({ "type": "object", "properties": properties });
     if let Some(map) = schema.as_object_mut() {
@@ -165,12 +189,26 @@ mod tests {
         assert_eq!(service["additionalProperties"], json!(false));
     }
 
-    #[test]
-    fn every_attribute_of_a_service_is_described() {
-        let schema = json_schema();
-        let service = &schema["properties"]["services"]["patternProperties"]["^[a-zA-Z0-9._-]+$"];
-        for (name, property) in service["properties"].as_object().expect("a service has attributes") {
-            assert!(property.get("description").is_some(), "{name} is not described");
+    /// Every property, however deep, and whether it is described.
+    fn properties(schema: &Value, path: &str, found: &mut Vec<(String, bool)>) {
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            let path = format!("{path}.{name}");
+            found.push((path.clone(), property.get("description").is_some()));
+            properties(property, &path, found);
         }
+        let choices = schema["anyOf"].as_array().into_iter().flatten();
+        let values = schema["patternProperties"].as_object().into_iter().flatten().map(|(_, value)| value);
+        for inner in choices.chain(values).chain(schema.get("items")) {
+            properties(inner, path, found);
+        }
+    }
+
+    #[test]
+    fn every_attribute_is_described() {
+        let mut found = Vec::new();
+        properties(&json_schema(), "", &mut found);
+        assert!(found.len() > 300, "the walk must see the whole format, not {} attributes", found.len());
+        let bare: Vec<_> = found.iter().filter(|(_, described)| !described).collect();
+        assert!(bare.is_empty(), "{bare:?}");
     }
 }

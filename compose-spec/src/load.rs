@@ -106,8 +106,13 @@ fn run(loader: &mut Loader<'_>, loaded: &mut Loaded) -> Option<()> {
         }
         return None;
     }
-    let mut merged = None;
+    let mut merged: Option<Node> = None;
     for (path, document) in documents {
+        if let Some(so_far) = &merged {
+            // A fault in a file remains one when a later file would have put something else in its place.
+            let (mut so_far, key) = (so_far.clone(), so_far.span);
+            schema::check(&mut so_far, &PROJECT, &Place::TOP, key, &mut loader.report);
+        }
         loader.add_document(&mut merged, document, &path, &scope);
     }
     let mut tree = merged?;

@@ -183,3 +183,17 @@ fn address_pools_merge_by_subnet() {
     let expect = json!([{"subnet": "10.0.0.0/24", "gateway": "10.0.0.9"}, {"subnet": "10.1.0.0/24"}]);
     check(fixture, "/networks/n/ipam/config", expect);
 }
+
+#[test]
+fn a_fault_in_a_file_remains_one_whatever_a_later_file_says() {
+    let refused_over = |base: &str, over: &str, reason: &str| {
+        let fixture = format!("--- compose.yaml\n{base}\n--- compose.override.yaml\n{over}\n");
+        refused(&fixture, reason);
+    };
+    refused_over(
+        "services: {web: {image: a, ports: }}",
+        "services: {web: {ports: ['80']}}",
+        "`services.web.ports` must be a list",
+    );
+    refused_over("services: {web: {image: a}}", "services:", "`services` must be a mapping");
+}
