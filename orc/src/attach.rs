@@ -216,7 +216,7 @@ impl Shown<'_> {
     /// First gently, then at once, then not at all.
     async fn interrupted(&mut self) -> Outcome {
         match self.stopping {
-            Some(Stopping::Interrupted(times)) if times >= 2 => return Err(Failure::Exit(INTERRUPTED)),
+            Some(Stopping::Interrupted(times)) if times >= 2 => Err(Failure::Exit(INTERRUPTED)),
             None => {
                 self.output.note("stopping; press Ctrl-C again to kill");
                 self.stopping = Some(Stopping::Interrupted(1));

@@ -20,7 +20,8 @@ services:
   web: {image: orc/demo, command: [demo, sleep], depends_on: [base]}
 ",
     );
-    machine.orc(&["up", "-d"]).ok();
+    machine.orc(&["scale", "web=1"]).ok();
+    assert_eq!(states(&machine, "base"), ["running"], "what was never started starts as with `up`");
     machine.orc(&["stop", "-t", "1"]).ok();
     machine.orc(&["scale", "web=2"]).ok();
     assert_eq!(states(&machine, "web"), ["running", "running"]);
@@ -33,6 +34,9 @@ services:
         .orc(&["scale", "--no-deps", "web=1"])
         .exits(1)
         .says("waits for `base` to start, and it is stopped");
+    machine.orc(&["up", "-d"]).ok();
+    machine.orc(&["down", "-t", "1", "web"]).ok();
+    assert_eq!((states(&machine, "web").len(), states(&machine, "base").len()), (0, 1));
     machine.leaves_nothing();
 }
 

@@ -7,7 +7,7 @@ use api::node::{
     Image, ImageBytes, ImageListReply, ImageListRequest, ImageProgress, ImagePullRequest, ImageRemoveRequest,
     ImageSaveRequest,
 };
-use runtime::image::{Credentials, Error, ImageStore, ImageSummary, PullPolicy, PullProgress};
+use runtime::image::{Credentials, Error, ImageStore, ImageSummary, PullPolicy, PullProgress, Reference};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
@@ -155,11 +155,16 @@ fn message(images: &ImageStore, summary: ImageSummary) -> Image {
     let digest = images.get(&summary.id).ok().flatten().and_then(|image| image.digest);
     Image {
         id: summary.id,
-        references: summary.references,
+        references: summary.references.iter().map(|reference| familiar(reference)).collect(),
         size_bytes: summary.size,
         created_at_ms: summary.created.as_deref().and_then(unix_ms).unwrap_or(0),
         digests: digest.into_iter().collect(),
     }
+}
+
+/// A name as people write it. What the store holds is always one.
+fn familiar(reference: &str) -> String {
+    reference.parse::<Reference>().map_or_else(|_| reference.to_owned(), |parsed| parsed.familiar())
 }
 
 /// `2026-01-02T03:04:05.678Z` in milliseconds since 1970; images are dated in UTC.

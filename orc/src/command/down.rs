@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use cluster::view::StackView;
 use cluster::{NetworkName, StopHow, VolumeName};
 
+use super::state;
 use crate::cli::Global;
 use crate::client::Client;
 use crate::failure::{Failure, Outcome};
@@ -29,6 +30,8 @@ pub(crate) struct Args {
     /// Remove the services' images, too: all of them, or those made from the file (of which there are none)
     #[arg(long, value_enum, value_name = "WHICH")]
     rmi: Option<Rmi>,
+    /// Services whose containers go; networks, volumes and other services stay (default: the whole stack)
+    services: Vec<String>,
 }
 
 /// Which images go with the stack.
@@ -40,8 +43,11 @@ enum Rmi {
     Local,
 }
 
-/// Removes the stack.
+/// Removes the stack, or the containers of some of its services.
 pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
+    if !args.services.is_empty() {
+        return state::remove(&args.services, args.timeout, global, output).await;
+    }
     let stack = project::stack(global, output)?.name;
     let mut client = Client::connect(global).await?;
     let mut watch = StackWatch::open(&mut client, &stack).await?;

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use cluster::view::StackView;
 use cluster::{Run, RunAction};
 
-use super::up::parse_scale;
+use super::up::{self, parse_scale};
 use crate::cli::Global;
 use crate::client::Client;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::follow::{self, Aim};
 use crate::output::Output;
 use crate::settle::Goal;
@@ -35,8 +35,9 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
     let names: Vec<String> = args.services.iter().map(|(name, _)| name.clone()).collect();
     let there = pick::services(&stack, watch.view(), &names)?.len();
     if there < names.iter().collect::<BTreeSet<_>>().len() {
-        return Err(Failure::new("not all of these services were started before")
-            .hint("`orc up -d --scale SERVICE=NUMBER` starts them"));
+        // What was never started is known from the file alone.
+        let args = up::Args::of_scale(args.services.clone(), args.no_deps);
+        return up::run(&args, global, output).await;
     }
     let before = watch.view().cloned();
     if let Some(view) = watch.view().filter(|_| !args.no_deps) {

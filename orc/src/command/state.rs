@@ -208,6 +208,23 @@ pub(crate) async fn rm(args: &RmArgs, global: &Global, output: &Output) -> Outco
     target.gone(output).await
 }
 
+/// Stops services and removes their containers, without a question (`orc down SERVICE`).
+pub(crate) async fn remove(
+    names: &[String],
+    timeout: Option<u64>,
+    global: &Global,
+    output: &Output,
+) -> Outcome {
+    let mut target = Target::find(names, global, output).await?;
+    if target.is_nothing(output) {
+        return Ok(());
+    }
+    target.wish(&RunAction::Stop(grace(timeout))).await?;
+    target.reach(Goal::Stopped, None, output, "not everything has stopped").await?;
+    target.wish(&RunAction::Remove(StopHow::default())).await?;
+    target.gone(output).await
+}
+
 impl Target {
     /// Waits until the containers of the services are gone.
     async fn gone(&mut self, output: &Output) -> Outcome {

@@ -155,6 +155,12 @@ impl From<CreateArgs> for Args {
 }
 
 impl Args {
+    /// What `orc scale` means by itself: these services, so many of each.
+    pub(crate) fn of_scale(scale: Vec<(String, u32)>, no_deps: bool) -> Self {
+        let services = scale.iter().map(|(name, _)| name.clone()).collect();
+        Self { detach: true, scale, no_deps, services, ..Self::default() }
+    }
+
     /// Refuses flags that orc cannot follow, and names that are none of the file's services.
     pub(super) fn check(&self, known: &BTreeSet<String>) -> Outcome {
         self.later.check()?;
