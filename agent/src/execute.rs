@@ -117,7 +117,7 @@ impl Tools {
                 runtime.start(&task.to_string()).await.map(Outcome::Started).map_err(|e| runtime_failure(&e))
             }
             Action::Watch(task) => self.watch(id, &task.to_string()).await,
-            Action::Signal(task, signal) => of_runtime(runtime.signal(&task.to_string(), signal).await),
+            Action::Signal(task, signal) => of_runtime(runtime.ask_to_end(&task.to_string(), signal).await),
             Action::Kill(task) => of_runtime(runtime.kill_all(&task.to_string()).await),
             Action::RemoveContainer(task) => of_runtime(runtime.remove(&task.to_string()).await),
             Action::Probe(task, exec) => probe(runtime, task, *exec).await.map(Outcome::Probed),

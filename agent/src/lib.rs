@@ -126,10 +126,11 @@ pub async fn start(config: AgentConfig, manager: Channel) -> Result<Agent, Error
         inbox,
         stopped: stopped.clone(),
     };
+    let node = NodeService::new(runtime, net, credentials, events.clone());
     let (knows, known) = watch::channel(false);
     let session = session::Session { manager, node: config.node, outbox, events, known: knows, stopped };
     let tasks = vec![tokio::spawn(looping.run()), tokio::spawn(session.run())];
-    Ok(Agent { node: NodeService::new(runtime, net, credentials), known, stop, tasks })
+    Ok(Agent { node, known, stop, tasks })
 }
 
 impl Agent {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use cluster::{NodeId, Timestamp};
+use cluster::{NodeId, TaskId, Timestamp};
 use tokio::sync::{mpsc, watch};
 
 use crate::core::{ActionId, AgentCore, Failure, Input, Outcome, Output, Update};
@@ -21,6 +21,8 @@ pub(crate) enum Event {
     Done(ActionId, Result<Outcome, Failure>),
     /// From the executor, while a container is waited for.
     Dying(ActionId),
+    /// From a person, through the node's own service.
+    Paused(TaskId, bool),
 }
 
 impl Event {
@@ -105,6 +107,7 @@ fn inputs(store: &Store, events: &mut Vec<Event>) -> Vec<Input> {
         }
         Event::Done(id, result) => Input::Done(id, result),
         Event::Dying(id) => Input::Dying(id),
+        Event::Paused(task, paused) => Input::Paused(task, paused),
     };
     events.drain(..).map(input).collect()
 }

@@ -7,6 +7,7 @@ pub mod clients;
 pub mod convert;
 pub mod inside;
 pub mod limits;
+pub mod parts;
 pub mod refusal;
 mod router;
 pub mod unix;

@@ -43,6 +43,14 @@ pub enum ChangeKind {
         service: ServiceKey,
         /// What to run.
         spec: Box<ServiceSpec>,
+        /// Its container is made and waits to be started, so that somebody can attach to it first.
+        #[serde(default)]
+        held: bool,
+    },
+    /// Whoever ran a one-off has gone: what was never started goes, and what is fleeting too.
+    ReleaseOneOff {
+        /// The service that the one-off is.
+        service: ServiceKey,
     },
     /// `orc start`, `orc stop`, `orc kill`, `orc rm`, the end of a one-off.
     SetRun {

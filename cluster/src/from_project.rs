@@ -158,7 +158,7 @@ fn service_spec(
             hash = mix(&hash, &[&spec.name.0, &serde_json::to_string(&spec.compose).unwrap_or_default()]);
         }
     }
-    Ok(ServiceSpec { compose: service.clone(), networks, files: mounts, volumes, hash, one_off: false })
+    Ok(ServiceSpec { compose: service.clone(), networks, files: mounts, volumes, hash, one_off: None })
 }
 
 /// The networks of a service: those it names, else the default one; none when `network_mode` says how its

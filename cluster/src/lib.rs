@@ -30,6 +30,7 @@ pub use from_project::{FileDigests, SpecError, SpecErrors};
 pub use hash::stable_hash;
 pub use id::{NetworkName, NodeId, ServiceKey, StackName, TaskId, Version, VolumeName};
 pub use node::{Ended, Endpoint, Network, Node, NodeDescription, NodeState, Volume, overlap};
+pub use stack::OneOff;
 pub use stack::{
     Addresses, Attachment, FileMount, NetworkSpec, Run, Service, ServiceSpec, Slot, Stack, StackSpec,
     VolumeSpec,

@@ -37,7 +37,16 @@ pub struct ServiceSpec {
     pub hash: String,
     /// A one-off (`orc run`): not part of the file, never an orphan, removed with the stack.
     #[serde(default)]
-    pub one_off: bool,
+    pub one_off: Option<OneOff>,
+}
+
+/// What is said of a one-off besides what it runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OneOff {
+    /// The service of the file that it is another container of.
+    pub of: String,
+    /// It goes when its container ends (`--rm`).
+    pub fleeting: bool,
 }
 
 /// How a service takes part in a network.

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use api::control::control_server::Control;
 use api::control::set_run_request::Action;
 use api::control::{
-    Accepted, ApplyStackReply, ApplyStackRequest, BlobChunk, BlobReply, ListReply, ListRequest,
-    PutOneOffRequest, RemoveStackRequest, ScaleRequest, SetRunRequest, VersionReply, VersionRequest,
-    WatchRequest,
+    Accepted, ApplyStackReply, ApplyStackRequest, BlobChunk, BlobReply, KeepOneOffRequest, ListReply,
+    ListRequest, PutOneOffRequest, RemoveStackRequest, ScaleRequest, SetRunRequest, VersionReply,
+    VersionRequest, WatchRequest,
 };
 use api::convert::{from_json, run_action_from, to_json};
 use api::limits::MAX_BLOB_BYTES;
@@ -70,7 +70,8 @@ impl ControlService {
             let object = format!("stack `{stack}`");
             return Err(refusal::to_status(&cluster::Refusal::Unknown { object }));
         };
-        let services = view.services.iter().filter(|(_, service)| !service.spec.one_off && !service.removing);
+        let services =
+            view.services.iter().filter(|(_, service)| service.spec.one_off.is_none() && !service.removing);
         Ok(services.map(|(service, _)| ServiceKey::new(&stack, service)).collect())
     }
 
@@ -95,6 +96,7 @@ impl ControlService {
 #[tonic::async_trait]
 impl Control for ControlService {
     type WatchStream = ReceiverStream<Told>;
+    type KeepOneOffStream = ReceiverStream<Result<Accepted, Status>>;
 
     async fn version(&self, _: Request<VersionRequest>) -> Answer<VersionReply> {
         Ok(Response::new(self.version.clone()))
@@ -152,7 +154,25 @@ impl Control for ControlService {
         let request = request.into_inner();
         let spec: ServiceSpec = from_json(&request.service_spec_json, "the service")?;
         let service = ServiceKey::new(&StackName(request.stack), &request.service);
-        accepted(self.wish(ChangeKind::PutOneOff { service, spec: Box::new(spec) }).await?)
+        let spec = Box::new(spec);
+        accepted(self.wish(ChangeKind::PutOneOff { service, spec, held: request.held }).await?)
+    }
+
+    async fn keep_one_off(&self, request: Request<KeepOneOffRequest>) -> Answer<Self::KeepOneOffStream> {
+        let request = request.into_inner();
+        let service = ServiceKey::new(&StackName(request.stack), &request.service);
+        let (sender, stream) = mpsc::channel(1);
+        // The channel is new and has room.
+        let _ = sender.try_send(Ok(Accepted::default()));
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            sender.closed().await;
+            let kind = Box::new(ChangeKind::ReleaseOneOff { service });
+            let (answer, _) = oneshot::channel();
+            // An engine that is ending keeps what it cannot release.
+            let _ = events.send(Event::Request { kind, answer }).await;
+        });
+        Ok(Response::new(ReceiverStream::new(stream)))
     }
 
     async fn set_run(&self, request: Request<SetRunRequest>) -> Answer<Accepted> {

@@ -1,13 +1,14 @@
 //! The command line. Names, flags and their meaning are those of `docker compose`, so that fingers and
 //! scripts need not learn anything; what is ours alone says so in its help.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::command::{
-    completion, config, down, engine, exec, graph, image, images, logs, ls, port, ps, run, scale, state, up,
-    version, why,
+    attach, commit, completion, config, cp, down, engine, events, exec, export, graph, image, images, kill,
+    logs, ls, pause, port, ps, pull, run, scale, state, stats, top, up, version, volumes, wait, why,
 };
 use crate::output::{Ansi, ProgressMode};
 
@@ -59,8 +60,8 @@ pub(crate) struct Global {
     /// Folder of the engine's data; each has an engine of its own
     #[arg(long, value_name = "DIR", env = "ORC_DATA_DIR", global = true)]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Print what would be done, and do nothing
-    #[arg(long, global = true)]
+    // Shown only where there is a plan to print: see `command`.
+    #[arg(long, global = true, hide = true)]
     pub(crate) dry_run: bool,
     /// Things done at once at most (the engine decides)
     #[arg(long, value_name = "NUMBER", global = true, hide = true, allow_negative_numbers = true)]
@@ -74,6 +75,26 @@ pub(crate) struct Global {
     /// Called as `docker-compose` or `orc compose`: people expect its tables.
     #[arg(skip)]
     pub(crate) as_compose: bool,
+}
+
+/// The commands that print a plan with `--dry-run`.
+const PLANNED: [&str; 2] = ["up", "create"];
+
+/// The command line as a value.
+pub(crate) fn command() -> clap::Command {
+    Cli::command().mut_subcommands(|command| {
+        if !PLANNED.contains(&command.get_name()) {
+            return command;
+        }
+        // Of the same name as the global one, whose place it takes.
+        let help = "Print what would be done, and do nothing";
+        command.arg(Arg::new("dry_run").long("dry-run").action(ArgAction::SetTrue).help(help))
+    })
+}
+
+/// Reads a command line, the program's name first.
+pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&command().try_get_matches_from(words)?)
 }
 
 /// What to do.
@@ -96,7 +117,7 @@ pub(crate) enum Command {
     /// Run a command in a running container
     Exec(exec::Args),
     /// Run a one-off command in a container of its own
-    Run(run::Args),
+    Run(Box<run::Args>),
     /// Start services
     Start(state::StartArgs),
     /// Stop services
@@ -104,9 +125,33 @@ pub(crate) enum Command {
     /// Restart services
     Restart(state::RestartArgs),
     /// Kill services with a signal
-    Kill(state::KillArgs),
+    Kill(kill::Args),
     /// Remove stopped containers
     Rm(state::RmArgs),
+    /// Follow a service's own process
+    Attach(attach::Args),
+    /// Make an image of a container
+    Commit(commit::Args),
+    /// Copy files between this machine and a container
+    Cp(cp::Args),
+    /// Show what happens to containers, as it happens
+    Events(events::Args),
+    /// Write a container's files as an archive
+    Export(export::Args),
+    /// Stop the clock of services
+    Pause(pause::Args),
+    /// Start the clock of services again
+    Unpause(pause::Args),
+    /// Pull the images of services
+    Pull(pull::Args),
+    /// Show what containers use
+    Stats(stats::Args),
+    /// List the processes in containers
+    Top(top::Args),
+    /// List the stack's volumes
+    Volumes(volumes::Args),
+    /// Wait until the first of some services has ended
+    Wait(wait::Args),
     /// Set the number of replicas
     Scale(scale::Args),
     /// Print the public address of a container's port
@@ -136,17 +181,20 @@ pub(crate) enum Command {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_flags_of_every_command_make_sense() {
-        Cli::command().debug_assert();
+        command().debug_assert();
         let check = |line: &str| {
-            let parsed = Cli::try_parse_from(line.split(' '));
+            let parsed = parse(line.split(' ').map(OsString::from));
             assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+            assert_eq!(parsed.unwrap().global.dry_run, line.contains("--dry-run"), "{line}");
         };
+        check("orc --dry-run create web");
+        check("orc run --rm -i=false -p 80:80 -v a:/b --cap-add ALL web demo -f -d --dry");
+        check("orc cp -aL web:/x -");
+        check("orc attach --sig-proxy=false --detach-keys ctrl-a web");
         check("orc -f a.yaml -f b.yaml -p shop --profile x config --profiles");
         check("orc config --format json --no-interpolate web --env-file .env");
         check("orc up -d --wait --scale web=3 --dry-run");
@@ -155,5 +203,13 @@ mod tests {
         check("orc run --rm -e A=b web demo -f -d");
         check("orc image save -o x.tar a b");
         check("orc kill -s TERM web");
+    }
+
+    #[test]
+    fn a_plan_is_offered_where_there_is_one() {
+        for mut command in command().get_subcommands().cloned() {
+            let offered = command.render_long_help().to_string().contains("--dry-run");
+            assert_eq!(offered, PLANNED.contains(&command.get_name()), "{}", command.get_name());
+        }
     }
 }

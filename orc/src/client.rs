@@ -4,12 +4,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use api::control::control_client::ControlClient;
-use api::control::{self, ApplyStackReply, BlobChunk, VersionReply, WatchEvent};
+use api::control::{self, Accepted, ApplyStackReply, BlobChunk, VersionReply, WatchEvent};
 use api::convert;
 use api::node::node_client::NodeClient;
 use api::node::{
-    CheckPortsRequest, ExecInput, ExecOutput, Image, ImageBytes, ImageListRequest, ImageProgress,
-    ImagePullRequest, ImageRemoveRequest, ImageSaveRequest, LogLine, LogsRequest, Port, PortOwner,
+    CheckPortsRequest, CommitRequest, CopyPart, CopyRequest, ExecInput, ExecOutput, Image, ImageBytes,
+    ImageListRequest, ImageProgress, ImagePullRequest, ImageRemoveRequest, ImageSaveRequest, LogLine,
+    LogsRequest, PauseRequest, Port, PortOwner, Process, SignalRequest, StatsReply, StatsRequest,
+    TaskRequest,
 };
 use api::refusal::Details;
 use api::unix::ConnectError;
@@ -136,20 +138,30 @@ impl Client {
         }
     }
 
-    /// Wishes for a one-off container.
+    /// Wishes for a one-off container; one that is held is started by a wish of its own.
     pub(crate) async fn put_one_off(
         &mut self,
         stack: &str,
         service: &str,
         spec: &ServiceSpec,
+        held: bool,
     ) -> Outcome<u64> {
         let request = control::PutOneOffRequest {
             stack: stack.to_owned(),
             service: service.to_owned(),
             service_spec_json: convert::to_json(spec),
+            held,
         };
         let reply = self.control.put_one_off(request).await;
         Ok(reply.map_err(|status| refusal(&format!("cannot run `{service}`"), &status))?.into_inner().version)
+    }
+
+    /// Keeps a one-off for as long as the answer is held: after that it goes, if it was never started or is
+    /// to go with its end.
+    pub(crate) async fn keep_one_off(&mut self, stack: &str, service: &str) -> Outcome<Streaming<Accepted>> {
+        let request = control::KeepOneOffRequest { stack: stack.to_owned(), service: service.to_owned() };
+        let reply = self.control.keep_one_off(request).await;
+        Ok(reply.map_err(|status| refusal(&format!("cannot run `{service}`"), &status))?.into_inner())
     }
 
     /// Wishes that services run, stop, restart or go; no name means all of the stack.
@@ -236,6 +248,55 @@ impl Client {
     ) -> Outcome<Streaming<ExecOutput>> {
         let reply = self.node.attach(input).await;
         Ok(reply.map_err(|status| refusal("cannot attach to the container", &status))?.into_inner())
+    }
+
+    /// Sends a signal to the first process of a container.
+    pub(crate) async fn signal(&mut self, task: &str, signal: i32) -> Outcome {
+        let reply = self.node.signal(SignalRequest { task: task.to_owned(), signal }).await;
+        reply.map(drop).map_err(|status| refusal("cannot send the signal", &status))
+    }
+
+    /// Stops or starts the clock of a container.
+    pub(crate) async fn pause(&mut self, task: &str, paused: bool) -> Outcome {
+        let reply = self.node.pause(PauseRequest { task: task.to_owned(), paused }).await;
+        reply.map(drop).map_err(|status| refusal("cannot pause or unpause the container", &status))
+    }
+
+    /// The processes of a container.
+    pub(crate) async fn top(&mut self, task: &str) -> Outcome<Vec<Process>> {
+        let reply = self.node.top(TaskRequest { task: task.to_owned() }).await;
+        Ok(reply.map_err(|status| refusal("cannot list the processes", &status))?.into_inner().processes)
+    }
+
+    /// What containers use now.
+    pub(crate) async fn stats(&mut self, tasks: Vec<String>) -> Outcome<StatsReply> {
+        let reply = self.node.stats(StatsRequest { tasks }).await;
+        Ok(reply.map_err(|status| refusal("cannot look at what containers use", &status))?.into_inner())
+    }
+
+    /// An archive of a file or folder of a container.
+    pub(crate) async fn copy_out(&mut self, request: CopyRequest) -> Outcome<Streaming<ImageBytes>> {
+        let doing = format!("cannot copy `{}`", request.path);
+        let reply = self.node.copy_out(request).await;
+        Ok(reply.map_err(|status| refusal(&doing, &status))?.into_inner())
+    }
+
+    /// Unpacks an archive in a container.
+    pub(crate) async fn copy_in(&mut self, parts: impl Stream<Item = CopyPart> + Send + 'static) -> Outcome {
+        let reply = self.node.copy_in(parts).await;
+        reply.map(drop).map_err(|status| refusal("cannot copy into the container", &status))
+    }
+
+    /// An archive of all that is a container's own.
+    pub(crate) async fn export(&mut self, task: &str) -> Outcome<Streaming<ImageBytes>> {
+        let reply = self.node.export(TaskRequest { task: task.to_owned() }).await;
+        Ok(reply.map_err(|status| refusal("cannot export the container", &status))?.into_inner())
+    }
+
+    /// Makes an image of a container; answers its id.
+    pub(crate) async fn commit(&mut self, request: CommitRequest) -> Outcome<String> {
+        let reply = self.node.commit(request).await;
+        Ok(reply.map_err(|status| refusal("cannot make an image of the container", &status))?.into_inner().id)
     }
 
     /// Pulls an image.

@@ -63,7 +63,7 @@ impl Lines {
             // Before there is a container there is no log that could be followed.
             let tasks = value.tasks.values().filter(|task| task.task.container().is_some());
             for task in tasks.filter(|task| wanted(service, &task.task)) {
-                let name = short_name(view, service, value.spec.one_off, &task.container_name);
+                let name = short_name(view, service, value.spec.one_off.is_some(), &task.container_name);
                 if self.names.insert(task.task.id.to_string(), name).is_none() {
                     new.push(task.task.id);
                 }
@@ -143,17 +143,8 @@ impl Lines {
 
     /// Prints what containers that have ended wrote and nobody printed yet. A line that was written just before
     /// the end may reach a follower after the news of the end: only the log itself knows which is the last.
-    pub(crate) async fn rest(&mut self, printer: &mut LogPrinter) -> Outcome {
-        let all = self.names.keys().cloned().collect();
-        self.print_rest(all, printer).await
-    }
-
-    /// Likewise, of some of them.
     pub(crate) async fn rest_of(&mut self, tasks: &[TaskId], printer: &mut LogPrinter) -> Outcome {
-        self.print_rest(tasks.iter().map(TaskId::to_string).collect(), printer).await
-    }
-
-    async fn print_rest(&mut self, tasks: Vec<String>, printer: &mut LogPrinter) -> Outcome {
+        let tasks = tasks.iter().map(TaskId::to_string).collect();
         let request = LogsRequest {
             tasks,
             follow: false,

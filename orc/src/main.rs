@@ -13,8 +13,10 @@ mod engine;
 mod failure;
 mod files;
 mod follow;
+mod happenings;
 mod limits;
 mod logs;
+mod one_off;
 mod output;
 mod pick;
 mod project;
@@ -29,8 +31,6 @@ mod words;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
-
-use clap::Parser;
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os();
@@ -54,7 +54,7 @@ fn people(program: &OsStr, mut words: Vec<OsString>) -> ExitCode {
     if plugin {
         words.remove(0);
     }
-    let mut cli = match cli::Cli::try_parse_from(std::iter::once(program.to_owned()).chain(words)) {
+    let mut cli = match cli::parse(std::iter::once(program.to_owned()).chain(words)) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };

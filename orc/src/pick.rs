@@ -19,10 +19,40 @@ pub(crate) fn services<'a>(
         return Err(unknown(stack, view, name));
     }
     let wanted = |name: &String, service: &ServiceView| {
-        if names.is_empty() { !service.spec.one_off } else { names.contains(name) }
+        if names.is_empty() { service.spec.one_off.is_none() } else { names.contains(name) }
     };
     let all = view.into_iter().flat_map(|view| &view.services);
     Ok(all.filter(|(name, service)| wanted(name, service)).collect())
+}
+
+/// As [`services`], with the one-offs of each (`orc run`), which can also be named by their containers' names.
+pub(crate) fn with_one_offs<'a>(
+    stack: &Stack,
+    view: Option<&'a StackView>,
+    names: &[String],
+) -> Outcome<Vec<(&'a String, &'a ServiceView)>> {
+    let one_off_named = |name: &&String| {
+        view.and_then(|view| {
+            view.services.iter().find(|(_, service)| {
+                let mut tasks = service.tasks.values();
+                service.spec.one_off.is_some() && tasks.any(|task| task.container_name == **name)
+            })
+        })
+    };
+    let (one_offs, names): (Vec<_>, Vec<_>) = names.iter().partition(|name| one_off_named(name).is_some());
+    let mut found: Vec<_> = one_offs.iter().filter_map(one_off_named).collect();
+    if names.is_empty() && !one_offs.is_empty() {
+        return Ok(found);
+    }
+    let names: Vec<String> = names.into_iter().cloned().collect();
+    found.extend(services(stack, view, &names)?);
+    let of_these = |service: &ServiceView| {
+        service.spec.one_off.as_ref().is_some_and(|one_off| names.is_empty() || names.contains(&one_off.of))
+    };
+    found.extend(view.into_iter().flat_map(|view| &view.services).filter(|(_, service)| of_these(service)));
+    found.sort_by_key(|(name, _)| *name);
+    found.dedup_by_key(|(name, _)| *name);
+    Ok(found)
 }
 
 /// The running task of a service with an index (docker compose's `--index`: the slot), or its first one.
@@ -43,6 +73,30 @@ pub(crate) fn running<'a>(
     })
 }
 
+/// The task of a service with an index, or its first one, whether it runs or not. A container of `orc run` is
+/// found by its name.
+pub(crate) fn container<'a>(
+    stack: &Stack,
+    view: Option<&'a StackView>,
+    service: &str,
+    index: Option<u32>,
+) -> Outcome<&'a TaskView> {
+    let named = |task: &&TaskView| task.container_name == service && index.is_none();
+    let mut all = view.into_iter().flat_map(|view| view.services.values()).flat_map(|s| s.tasks.values());
+    if let Some(task) = all.find(named) {
+        return Ok(task);
+    }
+    let found = services(stack, view, &[service.to_owned()])?;
+    let tasks = found.into_iter().flat_map(|(_, service)| service.tasks.values());
+    let mut tasks: Vec<&TaskView> = tasks.filter(|task| task.task.container().is_some()).collect();
+    tasks.sort_by_key(|task| (task.task.slot, !task.current));
+    let picked = tasks.into_iter().find(|task| index.is_none_or(|index| task.task.slot == index));
+    picked.ok_or_else(|| {
+        let which = index.map_or_else(String::new, |index| format!(" number {index}"));
+        Failure::new(format!("service `{service}` has no container{which}")).hint("`orc ps -a` says why")
+    })
+}
+
 /// These services and those that they need, directly or not, as far as they are there.
 pub(crate) fn with_dependencies(view: &StackView, names: &[String]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -58,7 +112,8 @@ pub(crate) fn with_dependencies(view: &StackView, names: &[String]) -> BTreeSet<
 }
 
 fn unknown(stack: &Stack, view: Option<&StackView>, name: &str) -> Failure {
-    let there = view.into_iter().flat_map(|view| view.services.keys());
+    let services = view.into_iter().flat_map(|view| &view.services);
+    let there = services.filter(|(_, service)| service.spec.one_off.is_none()).map(|(name, _)| name);
     let known: BTreeSet<&str> = stack.declared.iter().chain(there).map(String::as_str).collect();
     let failure = Failure::new(format!("stack `{}` has no service `{name}`", stack.name));
     if known.is_empty() {

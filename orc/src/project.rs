@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use compose_spec::{LoadRequest, Loaded, Project};
+use compose_spec::{Files, LoadRequest, Loaded, Project};
 
 use crate::cli::Global;
 use crate::failure::{Doing, Failure, Outcome};
@@ -27,7 +27,12 @@ pub(crate) fn request(global: &Global, services: &[String]) -> Outcome<LoadReque
 
 /// Loads what is asked for and shows every finding. Errors among them end the command.
 pub(crate) fn load(request: &LoadRequest, output: &Output) -> Outcome<Loaded> {
-    let loaded = compose_spec::load(request, &DiskFiles);
+    load_from(request, &DiskFiles, output)
+}
+
+/// As [`load`], from these files.
+pub(crate) fn load_from(request: &LoadRequest, files: &dyn Files, output: &Output) -> Outcome<Loaded> {
+    let loaded = compose_spec::load(request, files);
     show(&loaded, &loaded.diagnostics, output);
     if loaded.has_errors() { Err(Failure::Exit(1)) } else { Ok(loaded) }
 }
@@ -40,7 +45,17 @@ pub(crate) fn load_to_run<T>(
     output: &Output,
     wish: impl FnOnce(&Loaded) -> Outcome<T>,
 ) -> Outcome<T> {
-    let loaded = compose_spec::load(&request(global, services)?, &DiskFiles);
+    load_to_run_from(&request(global, services)?, &DiskFiles, output, wish)
+}
+
+/// As [`load_to_run`], from these files.
+pub(crate) fn load_to_run_from<T>(
+    request: &LoadRequest,
+    files: &dyn Files,
+    output: &Output,
+    wish: impl FnOnce(&Loaded) -> Outcome<T>,
+) -> Outcome<T> {
+    let loaded = compose_spec::load(request, files);
     let mut findings = loaded.diagnostics.clone();
     findings.extend(compose_spec::check_support(&loaded));
     show(&loaded, &findings, output);

@@ -141,6 +141,29 @@ impl Cgroup {
         }
     }
 
+    /// Its processes are stopped by [`Cgroup::freeze`]. One that is still on the way there counts.
+    pub(crate) fn is_frozen(&self) -> bool {
+        if let Some(folder) = self.controller("freezer") {
+            let state = fs::read_to_string(folder.join("freezer.state")).unwrap_or_default();
+            return matches!(state.trim(), "FROZEN" | "FREEZING");
+        }
+        let file = self.unified().map(|folder| folder.join("cgroup.freeze"));
+        file.is_some_and(|file| fs::read_to_string(file).is_ok_and(|text| text.trim() == "1"))
+    }
+
+    /// Every process in it and below, by number.
+    pub(crate) fn processes(&self) -> io::Result<Vec<u32>> {
+        // All hierarchies have the same; the first that has the group is as good as any.
+        let folder = self.existing().next();
+        let mut pids: Vec<u32> = folder
+            .map_or_else(|| Ok(Vec::new()), processes)?
+            .into_iter()
+            .filter_map(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok())
+            .collect();
+        pids.sort_unstable();
+        Ok(pids)
+    }
+
     /// How many processes the kernel killed here because the memory limit was reached.
     pub(crate) fn oom_kills(&self) -> u64 {
         let file = match (self.controller("memory"), self.unified()) {

@@ -192,4 +192,6 @@ pub struct ExecConfig {
     pub privileged: bool,
     /// After this time everything the command started is killed and the exit code is 137.
     pub timeout_ms: Option<u64>,
+    /// It goes on when nobody waits for it any more; its input is empty and its output goes nowhere.
+    pub detached: bool,
 }

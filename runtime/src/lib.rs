@@ -12,6 +12,7 @@
 //!    │  data_dir/containers/<id>/exit.json ◄── written once, atomically             │ seccomp, caps, user
 //! ```
 
+pub mod copy;
 pub mod image;
 pub mod snapshot;
 pub mod volume;
@@ -45,7 +46,7 @@ pub use config::{
 };
 pub use error::{Error, Result};
 pub use init::init_main;
-pub use runtime::Runtime;
+pub use runtime::{Files, Runtime};
 pub use session::{Attached, ExecSession, FdStream};
 pub use shim::shim_main;
-pub use status::{Exit, Found, FoundState, LogLine, LogQuery, Started, Stats, Stream};
+pub use status::{Exit, Found, FoundState, LogLine, LogQuery, ProcessStatus, Started, Stats, Stream};

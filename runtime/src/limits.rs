@@ -34,6 +34,8 @@ pub const ARGS_BYTES: usize = 256 << 10;
 pub const PASSWD_BYTES: u64 = 4 << 20;
 /// Output that an attached reader has not taken yet, in bytes; more cuts it off.
 pub const ATTACH_BUFFER_BYTES: usize = 1 << 20;
+/// Folders inside of folders that are copied: each needs a descriptor.
+pub const TREE_DEPTH: usize = 200;
 /// Pause between two looks at a v1 cgroup that is being emptied.
 pub const CGROUP_RETRY: Duration = Duration::from_millis(2);
 /// How often making a cgroup is tried while somebody else removes its parent.

@@ -30,7 +30,15 @@ pub(crate) enum Request {
     Resize(TtySize),
     /// With two descriptors to write output and errors to, and with `stdin` a third to read input from.
     /// Replies: `Done` or `Failed`; the shim closes the connection when the container ends.
-    Attach { stdin: bool },
+    Attach {
+        stdin: bool,
+        /// The reader gets everything: while it does not read, the container waits.
+        #[serde(default)]
+        whole: bool,
+        /// The size of the container's terminal from now on.
+        #[serde(default)]
+        size: Option<TtySize>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 mod adopt;
 mod create;
 mod launch;
+mod look;
 mod talk;
 mod watch;
 
@@ -22,7 +23,8 @@ use crate::image::ImageStore;
 use crate::log;
 use crate::sealed::Sealed;
 use crate::snapshot::Snapshots;
-use crate::status::{Exit, Found, FoundState, LogLine, LogQuery, Started, Stats};
+use crate::status::{Exit, Found, FoundState, LogLine, LogQuery, Started};
+pub use look::Files;
 use watch::Entry;
 
 /// All containers of one engine. Cheap to clone; one per data folder and process.
@@ -108,16 +110,27 @@ impl Runtime {
     /// # Errors
     /// [`Error::NotRunning`] if it was never started.
     pub async fn wait(&self, id: &str) -> Result<Exit> {
-        let entry = self.inner.known(id)?;
-        let mut state = entry.state.subscribe();
-        loop {
-            match &*state.borrow_and_update() {
-                FoundState::Exited(exit) => return Ok(exit.clone()),
-                FoundState::Created => return Err(Error::NotRunning { id: id.to_owned() }),
-                FoundState::Running(_) => {}
-            }
-            state.changed().await.map_err(|_| Error::NotFound { id: id.to_owned() })?;
+        if *self.inner.known(id)?.state.borrow() == FoundState::Created {
+            return Err(Error::NotRunning { id: id.to_owned() });
         }
+        self.end(id)?.await
+    }
+
+    /// As [`Runtime::wait`], also for a container that will be started only later.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], from the future if the container is removed before it has ended.
+    pub fn end(&self, id: &str) -> Result<impl Future<Output = Result<Exit>> + Send + 'static + use<>> {
+        let mut state = self.inner.known(id)?.state.subscribe();
+        let id = id.to_owned();
+        Ok(async move {
+            loop {
+                if let FoundState::Exited(exit) = &*state.borrow_and_update() {
+                    return Ok(exit.clone());
+                }
+                state.changed().await.map_err(|_| Error::NotFound { id: id.clone() })?;
+            }
+        })
     }
 
     /// Waits until the container's first process is dead, and with it whatever it served. How it ended is
@@ -158,6 +171,16 @@ impl Runtime {
 
     pub async fn unpause(&self, id: &str) -> Result<()> {
         self.freeze(id, false).await
+    }
+
+    /// Sends a signal that asks for an end, and starts the clock again if it is stopped: without that the
+    /// process would never hear of it.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`].
+    pub async fn ask_to_end(&self, id: &str, signal: i32) -> Result<()> {
+        self.signal(id, signal).await?;
+        self.unpause(id).await
     }
 
     async fn freeze(&self, id: &str, frozen: bool) -> Result<()> {
@@ -212,19 +235,15 @@ impl Runtime {
             let mut list = Vec::new();
             for entry in entries {
                 if let Some(stored) = create::stored(&inner.folders(&entry.id))? {
-                    list.push(Found { config: stored.config, state: entry.state.borrow().clone() });
+                    let state = entry.state.borrow().clone();
+                    let paused = matches!(state, FoundState::Running(_))
+                        && inner.cgroup(&entry.id).is_ok_and(|cgroup| cgroup.is_frozen());
+                    list.push(Found { config: stored.config, state, paused });
                 }
             }
             Ok(list)
         })
         .await
-    }
-
-    /// What the container uses right now.
-    pub async fn stats(&self, id: &str) -> Result<Stats> {
-        self.running(id)?;
-        let cgroup = self.inner.cgroup(id)?;
-        blocking(move || Ok(cgroup.stats())).await
     }
 
     /// The container's output, also of a container that has ended. With `follow` the stream ends when the

@@ -33,6 +33,8 @@ pub struct Found {
     /// As given to `create`, except that the content of injected files is empty.
     pub config: ContainerConfig,
     pub state: FoundState,
+    /// It runs, and its clock is stopped.
+    pub paused: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,4 +90,23 @@ pub struct Stats {
     pub pids: u64,
     pub read_bytes: u64,
     pub written_bytes: u64,
+    /// Over all its interfaces but loopback.
+    pub received_bytes: u64,
+    pub sent_bytes: u64,
+}
+
+/// One process of a container, as the machine sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProcessStatus {
+    pub pid: u32,
+    pub parent: u32,
+    pub uid: u32,
+    /// `pts/0`; `None` without one.
+    pub terminal: Option<String>,
+    /// Milliseconds since 1970.
+    pub started_at_ms: u64,
+    /// Processor time so far, in milliseconds.
+    pub cpu_ms: u64,
+    /// With its arguments; the name in brackets if it has none.
+    pub command: String,
 }

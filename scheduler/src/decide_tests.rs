@@ -1,7 +1,7 @@
 //! What is decided, as text.
 
 use cluster::{
-    ChangeKind, ContainerState, Desired, Forgotten, Gate, Health, NodeId, Phase, PutStack, RunAction,
+    ChangeKind, ContainerState, Desired, Forgotten, Gate, Health, NodeId, OneOff, Phase, PutStack, RunAction,
     StackName, StopHow,
 };
 use serde_json::{Value, json};
@@ -473,7 +473,9 @@ fn a_one_off_comes_and_goes_beside_its_stack() {
     bench.settle();
     let mut spec = (*bench.state.service(&key("web")).unwrap().spec).clone();
     spec.compose.ports.clear();
-    bench.apply(ChangeKind::PutOneOff { service: key("web-run-1"), spec: Box::new(spec) }).unwrap();
+    spec.one_off = Some(OneOff { of: "web".to_owned(), fleeting: false });
+    let put = ChangeKind::PutOneOff { service: key("web-run-1"), spec: Box::new(spec), held: false };
+    bench.apply(put).unwrap();
     check(
         &bench.settle(),
         "web-run-1 gets 1=10.201.0.3 in hello_default
@@ -490,4 +492,33 @@ fn a_one_off_comes_and_goes_beside_its_stack() {
     );
     let forget = ChangeKind::Forget(Forgotten::Service(key("web")));
     assert!(bench.apply(forget).is_err(), "a service that is wished for is not forgotten");
+}
+
+#[test]
+fn a_one_off_that_nobody_waits_for_goes_unless_it_is_to_stay() {
+    let check = |fleeting: bool, held: bool, release: bool, goes: bool| {
+        let mut bench = Bench::with_nodes(1);
+        bench.up(one(json!({"image": "x"}))).unwrap();
+        bench.settle();
+        let mut spec = (*bench.state.service(&key("web")).unwrap().spec).clone();
+        spec.compose.ports.clear();
+        spec.one_off = Some(OneOff { of: "web".to_owned(), fleeting });
+        let service = key("web-run-1");
+        let put = ChangeKind::PutOneOff { service: service.clone(), spec: Box::new(spec), held };
+        bench.apply(put).unwrap();
+        bench.settle();
+        if release {
+            bench.apply(ChangeKind::ReleaseOneOff { service: service.clone() }).unwrap();
+        } else {
+            bench.ends("web-run-1", 3);
+        }
+        bench.settle();
+        let there = bench.state.service(&service).is_some();
+        assert_eq!(there, !goes, "fleeting {fleeting}, held {held}, release {release}");
+    };
+    check(true, false, true, true);
+    check(false, true, true, true);
+    check(false, false, true, false);
+    check(true, false, false, true);
+    check(false, false, false, false);
 }

@@ -62,7 +62,11 @@ impl Machine {
             containers: self
                 .containers
                 .values()
-                .map(|container| Found { config: container.config.clone(), state: container.state.clone() })
+                .map(|container| Found {
+                    config: container.config.clone(),
+                    state: container.state.clone(),
+                    paused: false,
+                })
                 .collect(),
             netns: self.namespaces.keys().map(ToString::to_string).collect(),
             networks: self.bridges.iter().cloned().map(NetworkName).collect(),

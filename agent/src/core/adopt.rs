@@ -23,7 +23,8 @@ impl Machine {
             }
             FoundState::Running(started) => {
                 let at = Timestamp(started.started_at_ms);
-                self.container = Container::Running { pid: started.pid, started: at, dying: false };
+                self.container =
+                    Container::Running { pid: started.pid, started: at, dying: false, paused: found.paused };
                 self.adopted = true;
                 let check = origin.as_ref().and_then(|origin| origin.check.clone());
                 self.monitor = check.map(|check| Monitor::adopted(check, at, &Health::None, now));

@@ -31,6 +31,7 @@ impl AgentCore {
                     self.for_task(task, |machine| machine.dying(id));
                 }
             }
+            Input::Paused(task, paused) => self.for_task(task, |machine| machine.paused(paused)),
             Input::Wake => {
                 self.woken = None;
                 for key in self.timers.due(now) {

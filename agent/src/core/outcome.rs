@@ -40,7 +40,8 @@ impl Machine {
             }
             (Step::Start, Outcome::Started(started)) => {
                 let at = Timestamp(started.started_at_ms);
-                self.container = Container::Running { pid: started.pid, started: at, dying: false };
+                self.container =
+                    Container::Running { pid: started.pid, started: at, dying: false, paused: false };
                 self.phase = self.phase.max(Phase::Started);
                 (self.armed, self.stop) = (false, None);
                 self.answered = self.record.generation;
@@ -103,6 +104,18 @@ impl Machine {
             && let Container::Running { dying, .. } = &mut self.container
         {
             *dying = true;
+        }
+    }
+
+    /// Its clock stands still: nothing can be asked of it.
+    pub(super) fn is_paused(&self) -> bool {
+        matches!(self.container, Container::Running { paused: true, .. })
+    }
+
+    /// Somebody stopped the clock of the container, or started it again.
+    pub(crate) fn paused(&mut self, now_paused: bool) {
+        if let Container::Running { paused, .. } = &mut self.container {
+            *paused = now_paused;
         }
     }
 

@@ -72,6 +72,7 @@ impl Machine {
             Container::Running { .. } if self.stop.as_ref().is_some_and(Stop::is_final) => {
                 ContainerState::Stopping
             }
+            Container::Running { paused: true, .. } => ContainerState::Paused,
             Container::Running { .. } => ContainerState::Running,
             Container::Ended(ended) => match ended.verdict {
                 Some(Verdict::Again { at, .. }) if self.wish(synced) == Wish::Running => {

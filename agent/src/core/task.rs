@@ -70,11 +70,12 @@ pub(crate) struct Machine {
 pub(crate) enum Container {
     Absent,
     Created,
-    /// `dying`: its first process is dead, and it is not known yet how it ended.
+    /// `dying`: its first process is dead, and it is not known yet how it ended. `paused`: its clock is stopped.
     Running {
         pid: u32,
         started: Timestamp,
         dying: bool,
+        paused: bool,
     },
     Ended(Ended),
 }
@@ -214,7 +215,7 @@ impl Machine {
         let alive = self.lives() && self.stop.is_none();
         let wished = self.task.as_ref().is_some_and(|task| task.desired == Desired::Run);
         let content = self.monitor.as_ref().is_none_or(|monitor| *monitor.state() == Health::Healthy);
-        Local { running: alive, ready: alive && wished && content }
+        Local { running: alive, ready: alive && wished && content && !self.is_paused() }
     }
 
     /// The networks and volumes that it has or will have.
@@ -261,7 +262,7 @@ impl Machine {
 
     /// The health check that is due; the caller numbers it.
     pub(crate) fn next_probe(&mut self, now: Timestamp) -> Option<Action> {
-        if !self.lives() || self.stop.is_some() {
+        if !self.lives() || self.is_paused() || self.stop.is_some() {
             return None;
         }
         let monitor = self.monitor.as_mut()?;

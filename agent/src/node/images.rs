@@ -1,12 +1,12 @@
 //! The images of this node: pull, list, load, save, remove.
 
-use std::io::{self, Read, Write};
+use std::io::Write;
 
-use api::limits::CHUNK_BYTES;
 use api::node::{
     Image, ImageBytes, ImageListReply, ImageListRequest, ImageProgress, ImagePullRequest, ImageRemoveRequest,
     ImageSaveRequest,
 };
+use api::parts::{Parts, Sink};
 use runtime::image::{Credentials, Error, ImageStore, ImageSummary, PullPolicy, PullProgress, Reference};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -80,7 +80,7 @@ pub(super) async fn load(
 ) -> Result<ImageListReply, Status> {
     let (bytes, archive) = mpsc::channel(STREAM_PARTS);
     let loading = tokio::spawn(blocking(move || {
-        let names = images.load(Parts { parts: archive, rest: Vec::new(), read: 0 })?;
+        let names = images.load(Parts::new(archive))?;
         let all = images.list()?.into_iter();
         let brought = |summary: &ImageSummary| summary.references.iter().any(|name| names.contains(name));
         Ok(ImageListReply { images: all.filter(brought).map(|summary| message(&images, summary)).collect() })
@@ -99,7 +99,7 @@ pub(super) async fn load(
 pub(super) fn save(images: ImageStore, request: ImageSaveRequest) -> Answers<ImageBytes> {
     let (answers, stream) = mpsc::channel(STREAM_PARTS);
     tokio::spawn(async move {
-        let sink = Sink { answers: answers.clone(), waiting: Vec::with_capacity(CHUNK_BYTES) };
+        let sink = Sink::new(answers.clone(), |data| Ok(ImageBytes { data }));
         let saved = blocking(move || {
             let mut sink = sink;
             images.save(&request.references, &mut sink)?;
@@ -180,56 +180,6 @@ fn unix_ms(text: &str) -> Option<u64> {
     let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
     let days = days.checked_sub(719_468)?;
     Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000)
-}
-
-/// An archive that arrives in parts.
-struct Parts {
-    parts: mpsc::Receiver<Vec<u8>>,
-    rest: Vec<u8>,
-    read: usize,
-}
-
-impl Read for Parts {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.read == self.rest.len() {
-            match self.parts.blocking_recv() {
-                Some(part) => (self.rest, self.read) = (part, 0),
-                None => return Ok(0),
-            }
-        }
-        let rest = &self.rest[self.read..];
-        let count = rest.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&rest[..count]);
-        self.read += count;
-        Ok(count)
-    }
-}
-
-/// An archive that leaves in parts.
-struct Sink {
-    answers: mpsc::Sender<Result<ImageBytes, Status>>,
-    waiting: Vec<u8>,
-}
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = CHUNK_BYTES - self.waiting.len();
-        let count = bytes.len().min(room);
-        self.waiting.extend_from_slice(&bytes[..count]);
-        if self.waiting.len() == CHUNK_BYTES {
-            self.flush()?;
-        }
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.waiting.is_empty() {
-            return Ok(());
-        }
-        let data = std::mem::replace(&mut self.waiting, Vec::with_capacity(CHUNK_BYTES));
-        let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
-        self.answers.blocking_send(Ok(ImageBytes { data })).map_err(gone)
-    }
 }
 
 #[cfg(test)]

@@ -2,24 +2,30 @@
 //! who has its ports.
 
 mod command;
+mod files;
 mod images;
 mod logs;
+mod processes;
 
 use std::pin::Pin;
 
 use api::node::node_server::Node;
 use api::node::{
-    CheckPortsReply, CheckPortsRequest, ExecInput, ExecOutput, ImageBytes, ImageListReply, ImageListRequest,
-    ImageProgress, ImagePullRequest, ImageRemoveRequest, ImageSaveRequest, LogLine, LogsRequest, PortOwner,
+    CheckPortsReply, CheckPortsRequest, CommitReply, CommitRequest, CopyPart, CopyRequest, Done, ExecInput,
+    ExecOutput, ImageBytes, ImageListReply, ImageListRequest, ImageProgress, ImagePullRequest,
+    ImageRemoveRequest, ImageSaveRequest, LogLine, LogsRequest, PauseRequest, PortOwner, SignalRequest,
+    StatsReply, StatsRequest, TaskRequest, TopReply,
 };
 use futures_util::Stream;
 use overlay_net::{Net, Protocol};
 use runtime::Runtime;
 use runtime::image::Credentials;
+use tokio::sync::mpsc;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::chain;
 use crate::limits::PORTS;
+use crate::run::Event;
 
 /// A stream of answers.
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -30,6 +36,8 @@ pub struct NodeService {
     runtime: Runtime,
     net: Net,
     credentials: Credentials,
+    /// The agent's loop, which has to know what is done beside it.
+    events: mpsc::Sender<Event>,
 }
 
 impl std::fmt::Debug for NodeService {
@@ -39,8 +47,13 @@ impl std::fmt::Debug for NodeService {
 }
 
 impl NodeService {
-    pub(crate) fn new(runtime: Runtime, net: Net, credentials: Credentials) -> NodeService {
-        NodeService { runtime, net, credentials }
+    pub(crate) fn new(
+        runtime: Runtime,
+        net: Net,
+        credentials: Credentials,
+        events: mpsc::Sender<Event>,
+    ) -> NodeService {
+        NodeService { runtime, net, credentials, events }
     }
 }
 
@@ -51,6 +64,8 @@ impl Node for NodeService {
     type AttachStream = Answers<ExecOutput>;
     type ImagePullStream = Answers<ImageProgress>;
     type ImageSaveStream = Answers<ImageBytes>;
+    type CopyOutStream = Answers<ImageBytes>;
+    type ExportStream = Answers<ImageBytes>;
 
     async fn logs(&self, request: Request<LogsRequest>) -> Result<Response<Self::LogsStream>, Status> {
         Ok(Response::new(logs::read(&self.runtime, &request.into_inner())?))
@@ -68,6 +83,39 @@ impl Node for NodeService {
         request: Request<Streaming<ExecInput>>,
     ) -> Result<Response<Self::AttachStream>, Status> {
         Ok(Response::new(command::attach(self.runtime.clone(), request.into_inner()).await?))
+    }
+
+    async fn signal(&self, request: Request<SignalRequest>) -> Result<Response<Done>, Status> {
+        Ok(Response::new(processes::signal(&self.runtime, &request.into_inner()).await?))
+    }
+
+    async fn pause(&self, request: Request<PauseRequest>) -> Result<Response<Done>, Status> {
+        let request = request.into_inner();
+        Ok(Response::new(processes::pause(&self.runtime, &self.events, &request).await?))
+    }
+
+    async fn top(&self, request: Request<TaskRequest>) -> Result<Response<TopReply>, Status> {
+        Ok(Response::new(processes::top(&self.runtime, &request.into_inner()).await?))
+    }
+
+    async fn stats(&self, request: Request<StatsRequest>) -> Result<Response<StatsReply>, Status> {
+        Ok(Response::new(processes::stats(&self.runtime, &request.into_inner()).await?))
+    }
+
+    async fn copy_out(&self, request: Request<CopyRequest>) -> Result<Response<Self::CopyOutStream>, Status> {
+        Ok(Response::new(files::copy_out(&self.runtime, request.into_inner()).await?))
+    }
+
+    async fn copy_in(&self, request: Request<Streaming<CopyPart>>) -> Result<Response<Done>, Status> {
+        Ok(Response::new(files::copy_in(&self.runtime, request.into_inner()).await?))
+    }
+
+    async fn export(&self, request: Request<TaskRequest>) -> Result<Response<Self::ExportStream>, Status> {
+        Ok(Response::new(files::export(&self.runtime, &request.into_inner()).await?))
+    }
+
+    async fn commit(&self, request: Request<CommitRequest>) -> Result<Response<CommitReply>, Status> {
+        Ok(Response::new(files::commit(&self.runtime, request.into_inner()).await?))
     }
 
     async fn image_pull(

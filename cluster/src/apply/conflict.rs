@@ -72,7 +72,9 @@ pub(super) fn check_one_off(state: &State, key: &ServiceKey, spec: &ServiceSpec)
     let (services, networks, volumes) = Default::default();
     let nothing = StackSpec { name: key.stack.clone(), services, networks, volumes };
     let none = PutStack { partial: true, ..PutStack::new(nothing) };
-    for (other, service) in state.services().filter(|(_, service)| !service.removing) {
+    // A service of which nothing is to run has no port yet, and its one-offs may have it.
+    let beside = |service: &Service| !service.removing && service.replicas > 0;
+    for (other, service) in state.services().filter(|(_, service)| beside(service)) {
         wished.check_beside(&other, service, &none)?;
     }
     Ok(())
@@ -133,7 +135,7 @@ fn stays(key: &ServiceKey, service: &Service, put: &PutStack) -> bool {
         && put.remove_orphans
         && !put.partial
         && put.services.is_empty()
-        && !service.spec.one_off;
+        && service.spec.one_off.is_none();
     !service.removing && !renewed && !orphan
 }
 

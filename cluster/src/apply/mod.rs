@@ -70,7 +70,11 @@ impl Step<'_> {
         match kind {
             ChangeKind::PutStack(put) => self.put_stack(*put),
             ChangeKind::RemoveStack { stack, volumes, how } => self.remove_stack(&stack, volumes, &how),
-            ChangeKind::PutOneOff { service, spec } => self.put_one_off(service, *spec),
+            ChangeKind::PutOneOff { service, spec, held } => self.put_one_off(service, *spec, held),
+            ChangeKind::ReleaseOneOff { service } => {
+                self.release_one_off(&service);
+                Ok(())
+            }
             ChangeKind::SetRun { services, action } => self.set_run(&services, &action),
             ChangeKind::Scale { replicas } => self.scale(&replicas),
             ChangeKind::PutNode { node, description } => self.put_node(node, description),

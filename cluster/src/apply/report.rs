@@ -85,6 +85,7 @@ impl Step<'_> {
         if self.state.tasks[&id].status.phase == crate::Phase::Removed {
             self.state.touched.room = true;
         }
+        self.end_one_off(&service);
     }
 
     /// Nothing is left of a network on a node, unless the node has been given a task in it meanwhile.

@@ -162,10 +162,33 @@ impl Step<'_> {
             task.container().is_some_and(|c| c.is_alive())
                 || task.desired == crate::Desired::Run && task.finished().is_none()
         });
-        if service.spec.one_off {
+        if service.spec.one_off.is_some() {
             self.store_service(key, Service { removing: true, how: how.clone(), ..service });
         } else if !alive && service.run != Run::Absent {
             self.store_service(key, Service { run: Run::Absent, how: how.clone(), ..service });
+        }
+    }
+
+    /// Nobody is there any more who would see what it does, or remove it.
+    pub(super) fn release_one_off(&mut self, key: &ServiceKey) {
+        let Some(service) = self.state.service(key).filter(|service| !service.removing).cloned() else {
+            return;
+        };
+        let Some(one_off) = &service.spec.one_off else { return };
+        let started = self.state.tasks_of(key).any(|task| task.status.phase >= crate::Phase::Started);
+        if one_off.fleeting || !started {
+            self.store_service(key, Service { removing: true, ..service });
+        }
+    }
+
+    /// A fleeting one-off has ended: it goes.
+    pub(super) fn end_one_off(&mut self, key: &ServiceKey) {
+        let fleeting = |service: &&Service| {
+            !service.removing && service.spec.one_off.as_ref().is_some_and(|one_off| one_off.fleeting)
+        };
+        let Some(service) = self.state.service(key).filter(fleeting).cloned() else { return };
+        if self.state.tasks_of(key).any(|task| task.finished().is_some()) {
+            self.store_service(key, Service { removing: true, ..service });
         }
     }
 

@@ -117,7 +117,9 @@ impl Step<'_> {
         let orphans: Vec<(ServiceKey, Service)> = stack
             .services
             .iter()
-            .filter(|(name, service)| !put.spec.services.contains_key(*name) && !service.spec.one_off)
+            .filter(|(name, service)| {
+                !put.spec.services.contains_key(*name) && service.spec.one_off.is_none()
+            })
             .map(|(name, service)| (ServiceKey::new(&put.spec.name, name), service.clone()))
             .collect();
         let mut changed = false;
@@ -199,15 +201,23 @@ impl Step<'_> {
         changed
     }
 
-    pub(super) fn put_one_off(&mut self, key: ServiceKey, mut spec: ServiceSpec) -> Result<(), Refusal> {
-        spec.one_off = true;
+    pub(super) fn put_one_off(
+        &mut self,
+        key: ServiceKey,
+        spec: ServiceSpec,
+        held: bool,
+    ) -> Result<(), Refusal> {
+        if spec.one_off.is_none() {
+            return Err(conflict(format!("service {key} is no one-off")));
+        }
         super::conflict::check_one_off(self.state, &key, &spec)?;
-        let put = PutStack::new(crate::StackSpec {
+        let nothing = crate::StackSpec {
             name: key.stack.clone(),
             services: Default::default(),
             networks: Default::default(),
             volumes: Default::default(),
-        });
+        };
+        let put = PutStack { no_start: held, ..PutStack::new(nothing) };
         let service = Service { replicas: 1, ..fresh(Arc::new(spec), &put) };
         if self.state.service(&key).is_some() {
             return Err(conflict(format!("there is a service {key} already")));

@@ -86,7 +86,7 @@ impl ServiceSpec {
     pub fn container_name(&self, service: &ServiceKey, slot: u32) -> String {
         match &self.compose.container_name {
             Some(name) => name.clone(),
-            None if self.one_off => format!("{}-{}", service.stack, service.service),
+            None if self.one_off.is_some() => format!("{}-{}", service.stack, service.service),
             None => format!("{}-{}-{slot}", service.stack, service.service),
         }
     }

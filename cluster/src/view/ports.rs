@@ -47,10 +47,11 @@ pub fn host_port_key(entry: usize, slot: u32) -> String {
 
 impl Service {
     /// The host ports that lead to this service: the fixed ones, and the chosen ones as far as they are
-    /// chosen. None while the service is on its way out, so that another one can have them.
+    /// chosen. None while the service is on its way out or nothing of it is to run, so that another one can
+    /// have them.
     #[must_use]
     pub fn published_ports(&self) -> Vec<PublishedPort> {
-        if self.removing {
+        if self.removing || self.replicas == 0 {
             return Vec::new();
         }
         let mut ports = BTreeSet::new();

@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::cli::Cli;
+use crate::cli;
 use crate::failure::{Doing, Outcome};
 use crate::output::Output;
 
@@ -28,13 +27,13 @@ pub(crate) struct ManArgs {
 /// Prints the script that a shell reads: `source <(orc completion bash)`.
 pub(crate) fn run(args: &Args, output: &Output) {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "orc", &mut script);
+    clap_complete::generate(args.shell, &mut cli::command(), "orc", &mut script);
     output.bytes(&script);
 }
 
 /// Prints or writes pages for `man`.
 pub(crate) fn man(args: &ManArgs, output: &Output) -> Outcome {
-    let mut command = Cli::command();
+    let mut command = cli::command();
     command.build();
     match &args.folder {
         Some(folder) => write_pages(&command, "orc", folder),

@@ -4,9 +4,9 @@ use api::node::ExecStart;
 
 use crate::cli::Global;
 use crate::client::Client;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::output::Output;
-use crate::session::{self, Kind};
+use crate::session::{self, Kind, Session};
 use crate::{pick, project, terminal};
 
 /// Flags of `orc exec`.
@@ -63,20 +63,14 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
         size: terminal::size().filter(|_| tty),
         stdin: !args.detach,
         privileged: args.privileged,
+        detached: args.detach,
+        ..ExecStart::default()
     };
+    let session = Session::open(&client, Kind::Exec, start).await?;
     if args.detach {
-        return detached(&mut client, start).await;
+        return Ok(());
     }
-    match session::talk(&mut client, Kind::Exec, start).await? {
-        Some(code) => session::carry(code),
-        None => Err(Failure::new("the engine ended before the command did")),
-    }
-}
-
-/// The engine kills what nobody listens to, so that somebody has to.
-async fn detached(_: &mut Client, _: ExecStart) -> Outcome {
-    Err(Failure::new("`exec --detach` is not supported yet")
-        .hint("leave `-d` away, or end the line with `&`"))
+    session::carry(session.talk().await?)
 }
 
 /// `NAME=VALUE` as it is, `NAME` with the caller's value if there is one.

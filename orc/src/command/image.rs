@@ -137,7 +137,12 @@ pub(crate) fn short(id: &str) -> String {
     id.strip_prefix("sha256:").unwrap_or(id).chars().take(12).collect()
 }
 
-async fn pull(client: &mut Client, references: &[String], always: bool, output: &Output) -> Outcome {
+pub(super) async fn pull(
+    client: &mut Client,
+    references: &[String],
+    always: bool,
+    output: &Output,
+) -> Outcome {
     let docker_config = project::docker_config().map_or_else(String::new, |path| path.display().to_string());
     let mut renderer = output.progress();
     let mut result = Ok(());

@@ -109,7 +109,7 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
 }
 
 /// A point in time: RFC 3339, seconds since the epoch, or a duration before now.
-fn time(text: &str, flag: &str) -> Outcome<u64> {
+pub(super) fn time(text: &str, flag: &str) -> Outcome<u64> {
     let unclear = || {
         crate::failure::Failure::new(format!("`{flag} {text}` is not a time"))
             .hint("write a time like `2026-01-02T03:04:05Z`, or how long ago, like `10m`")

@@ -1,23 +1,35 @@
 //! One file per command. Each takes its flags, the global ones and the output, and says how it ended.
 
+pub(crate) mod attach;
+pub(crate) mod commit;
 pub(crate) mod completion;
 pub(crate) mod config;
 pub(crate) mod config_check;
+pub(crate) mod cp;
 pub(crate) mod down;
 pub(crate) mod engine;
+pub(crate) mod events;
 pub(crate) mod exec;
+pub(crate) mod export;
 pub(crate) mod graph;
 pub(crate) mod image;
 pub(crate) mod images;
+pub(crate) mod kill;
 pub(crate) mod logs;
 pub(crate) mod ls;
+pub(crate) mod pause;
 pub(crate) mod port;
 pub(crate) mod ps;
+pub(crate) mod pull;
 pub(crate) mod run;
 pub(crate) mod scale;
 pub(crate) mod state;
+pub(crate) mod stats;
+pub(crate) mod top;
 pub(crate) mod up;
 pub(crate) mod version;
+pub(crate) mod volumes;
+pub(crate) mod wait;
 pub(crate) mod why;
 
 use crate::cli::{Cli, Command, Global};
@@ -51,8 +63,20 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Outcome {
         Command::Start(args) => talk(state::start(&args, global, output)),
         Command::Stop(args) => talk(state::stop(&args, global, output)),
         Command::Restart(args) => talk(state::restart(&args, global, output)),
-        Command::Kill(args) => talk(state::kill(&args, global, output)),
+        Command::Kill(args) => talk(kill::run(&args, global, output)),
         Command::Rm(args) => talk(state::rm(&args, global, output)),
+        Command::Attach(args) => talk(attach::run(&args, global, output)),
+        Command::Commit(args) => talk(commit::run(&args, global, output)),
+        Command::Cp(args) => talk(cp::run(&args, global, output)),
+        Command::Events(args) => talk(events::run(&args, global, output)),
+        Command::Export(args) => talk(export::run(&args, global, output)),
+        Command::Pause(args) => talk(pause::run(&args, true, global, output)),
+        Command::Unpause(args) => talk(pause::run(&args, false, global, output)),
+        Command::Pull(args) => talk(pull::run(&args, global, output)),
+        Command::Stats(args) => talk(stats::run(&args, global, output)),
+        Command::Top(args) => talk(top::run(&args, global, output)),
+        Command::Volumes(args) => talk(volumes::run(&args, global, output)),
+        Command::Wait(args) => talk(wait::run(&args, global, output)),
         Command::Scale(args) => talk(scale::run(&args, global, output)),
         Command::Port(args) => talk(port::run(&args, global, output)),
         Command::Ls(args) => talk(ls::run(&args, global, output)),
@@ -64,10 +88,16 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Outcome {
 /// A command that would change something although only a plan was asked for must not run.
 fn refuse_without_plan(command: &Command, global: &Global) -> Outcome {
     use Command::{
-        Completion, Config, Create, Graph, Images, Logs, Ls, Man, Plan, Port, Ps, Up, Version, Why,
+        Completion, Config, Create, Events, Graph, Images, Logs, Ls, Man, Plan, Port, Ps, Stats, Top, Up,
+        Version, Volumes, Wait, Why,
     };
     let planned = matches!(command, Up(_) | Create(_) | Plan(_));
-    let looks = matches!(command, Images(_) | Logs(_) | Ls(_) | Port(_) | Ps(_) | Why(_));
+    let looks = match command {
+        Events(_) | Images(_) | Logs(_) | Ls(_) | Port(_) | Ps(_) | Stats(_) | Top(_) => true,
+        Volumes(_) | Why(_) => true,
+        Wait(args) => !args.down_project,
+        _ => false,
+    };
     let reads = matches!(command, Completion(_) | Config(_) | Graph(_) | Man(_) | Version(_));
     if !global.dry_run || planned || looks || reads {
         return Ok(());

@@ -1,20 +1,26 @@
 //! `orc run`: a one-off command in a container of its own beside the stack.
+//!
+//! Its container is made first; then this program attaches to it; only then it is started. So nothing that it
+//! says can be missed, and its exit code is told over the same line, however soon it ends.
 
+use std::path::PathBuf;
+
+use api::control::Accepted;
 use api::node::ExecStart;
-use cluster::view::StackView;
-use cluster::{RunAction, ServiceSpec, StopHow};
-use compose_spec::{Loaded, Project};
+use clap::ArgAction::Set;
+use cluster::view::TaskView;
+use cluster::{Phase, RunAction, StopHow, TaskId};
+use compose_spec::Loaded;
+use tonic::Streaming;
 
 use super::exec::environment;
-use crate::attach::now_ms;
 use crate::cli::Global;
 use crate::client::Client;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Doing, Failure, Outcome};
 use crate::follow::{self, Aim};
-use crate::logs::{Lines, Query};
+use crate::one_off::{self, FilesAndLine, Instead};
 use crate::output::Output;
-use crate::output::log::{LogPrinter, LogStyle};
-use crate::session::{self, Kind};
+use crate::session::{self, Kind, Session};
 use crate::settle::Goal;
 use crate::watch::StackWatch;
 use crate::wish::Wish;
@@ -32,6 +38,9 @@ pub(crate) struct Args {
     /// Environment variable: `NAME=VALUE`, or `NAME` for the caller's own
     #[arg(short, long, value_name = "NAME=VALUE")]
     env: Vec<String>,
+    /// File with environment variables
+    #[arg(long, value_name = "FILE")]
+    env_from_file: Vec<PathBuf>,
     /// Program instead of the service's
     #[arg(long, value_name = "PROGRAM")]
     entrypoint: Option<String>,
@@ -41,18 +50,52 @@ pub(crate) struct Args {
     /// Do not start what the service depends on
     #[arg(long)]
     no_deps: bool,
+    /// Keep standard input open
+    #[arg(short, long, action = Set, default_value_t = true, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_name = "BOOL")]
+    interactive: bool,
     /// Without a terminal, which is otherwise there when the caller has one
     #[arg(short = 'T', long = "no-tty", visible_alias = "no-TTY")]
     no_tty: bool,
+    /// Add or override a label
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    label: Vec<String>,
+    /// Publish a port: `[[ADDRESS:]HOST:]CONTAINER`
+    #[arg(short, long, value_name = "PORT", conflicts_with = "service_ports")]
+    publish: Vec<String>,
     /// Publish the service's ports
     #[arg(short = 'P', long)]
     service_ports: bool,
+    /// Answer to the service's names in its networks
+    #[arg(long)]
+    use_aliases: bool,
+    /// Mount a volume or a folder of the host: `SOURCE:TARGET[:ro]`
+    #[arg(short, long, value_name = "VOLUME")]
+    volume: Vec<String>,
+    /// Add a capability
+    #[arg(long, value_name = "CAP")]
+    cap_add: Vec<String>,
+    /// Drop a capability
+    #[arg(long, value_name = "CAP")]
+    cap_drop: Vec<String>,
     /// User and group, as names or numbers
     #[arg(short, long, value_name = "USER")]
     user: Option<String>,
     /// Folder to run in
     #[arg(short, long, value_name = "DIR")]
     workdir: Option<String>,
+    /// Whether the registry is asked for the image
+    #[arg(long, value_name = "POLICY", value_parser = ["always", "missing", "never"])]
+    pull: Option<String>,
+    /// Do not show progress
+    #[arg(short, long)]
+    quiet: bool,
+    /// Do not show how images are pulled (never shown here)
+    #[arg(long, hide = true)]
+    quiet_pull: bool,
+    /// Build the image first (not supported yet)
+    #[arg(long, hide = true)]
+    build: bool,
     /// Service
     service: String,
     /// Command and its arguments instead of the service's
@@ -62,32 +105,83 @@ pub(crate) struct Args {
 
 /// Runs the command and ends with its exit code.
 pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
-    let services = std::slice::from_ref(&args.service);
-    let loaded = project::load_to_run(global, services, output, |loaded| Ok(loaded.clone()))?;
-    let tty = !args.no_tty && !args.detach && terminal::interactive();
+    if args.build {
+        return Err(Failure::new("`run --build` is not supported yet")
+            .hint("build the image elsewhere, and `orc image load` or `orc pull` it"));
+    }
+    let quiet = Output::new(crate::output::ProgressMode::Quiet, global.ansi);
+    let output = if args.quiet { &quiet } else { output };
+    let files = FilesAndLine::default();
+    let request = project::request(global, std::slice::from_ref(&args.service))?;
+    let loaded = project::load_to_run_from(&request, &files, output, |loaded| Ok(loaded.clone()))?;
+    let mut instead = instead(args);
+    let own = one_off::variables(&args.env_from_file, &request, output)?;
+    instead.env.splice(..0, own);
+    let (spec, wish) = one_off::wish(&request, &loaded, &args.service, &instead, &files, output)?;
     let mut client = Client::connect(global).await?;
     client.same_build(output).await?;
     let stack = project::project(&loaded)?.name.clone();
     let mut watch = StackWatch::open(&mut client, &stack).await?;
     prepare(args, &loaded, &mut client, &mut watch, output).await?;
 
-    let name = format!("{}-run-{:012x}", args.service, now_ms());
-    let spec = one_off(args, &loaded, tty)?;
-    let started_ms = now_ms();
-    let version = client.put_one_off(&stack, &name, &spec).await?;
-    watch.reach(version).await?;
+    wish.store(&mut client).await?;
+    let name = format!("{}-run-{}", args.service, mark()?);
+    let version = client.put_one_off(&stack, &name, &spec, !args.detach).await?;
+    let mut one_off = OneOff { client, watch, stack, name };
+    one_off.watch.reach(version).await?;
     if args.detach {
-        let aim = Aim::new([name.clone()], Goal::Started);
-        follow::settle(&mut watch, &aim, output, &format!("cannot run `{name}`")).await?;
-        output.line(&name);
+        output.line(&one_off.begun().await?);
         return Ok(());
     }
-    let one_off = OneOff { name: &name, tty, started_ms };
-    let code = one_off.follow(&mut client, &mut watch).await;
-    if args.rm || code.is_err() {
-        client.set_run(&stack, std::slice::from_ref(&name), &RunAction::Remove(StopHow::default())).await?;
+    match one_off.talk(&instead).await {
+        Ok(code) => {
+            if args.rm {
+                one_off.gone().await?;
+            }
+            session::carry(code)
+        }
+        // Whoever insists on an end does not want to wait for it.
+        Err(Failure::Exit(code)) => Err(Failure::Exit(code)),
+        Err(failure) => {
+            one_off.release(global).await;
+            if args.rm {
+                // If nobody can say that it has gone, what came before is more worth telling.
+                let _ = one_off.gone().await;
+            }
+            Err(failure)
+        }
     }
-    session::carry(code?)
+}
+
+/// Tells one of a service's one-offs from all others.
+fn mark() -> Outcome<String> {
+    let mut bytes = [0; 6];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .doing(|| "cannot make a name".to_owned())?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn instead(args: &Args) -> Instead {
+    let tty = !args.no_tty && !args.detach && terminal::interactive();
+    Instead {
+        command: args.command.clone(),
+        entrypoint: args.entrypoint.clone(),
+        env: environment(&args.env),
+        labels: args.label.clone(),
+        volumes: args.volume.clone(),
+        publish: args.publish.clone(),
+        cap_add: args.cap_add.clone(),
+        cap_drop: args.cap_drop.clone(),
+        user: args.user.clone(),
+        workdir: args.workdir.clone(),
+        pull: args.pull.clone(),
+        name: args.name.clone(),
+        tty,
+        stdin: args.interactive && !args.detach,
+        service_ports: args.service_ports,
+        use_aliases: args.use_aliases,
+        fleeting: args.rm,
+    }
 }
 
 /// Makes sure that the stack is there with what the service depends on; the service itself stays as it is.
@@ -123,127 +217,116 @@ async fn prepare(
     follow::settle(watch, &Aim::new(names, Goal::Started), output, &doing).await
 }
 
-/// The service with what the command line says instead.
-fn one_off(args: &Args, loaded: &Loaded, tty: bool) -> Outcome<ServiceSpec> {
-    let mut project: Project = project::project(loaded)?.clone();
-    let unknown = || Failure::new(format!("there is no service `{}`", args.service));
-    let service = project.services.get_mut(&args.service).ok_or_else(unknown)?;
-    if !args.command.is_empty() {
-        service.command = Some(args.command.clone());
-    }
-    if let Some(entrypoint) = &args.entrypoint {
-        service.entrypoint = Some(entrypoint.split_whitespace().map(ToOwned::to_owned).collect());
-        if args.command.is_empty() {
-            service.command = Some(Vec::new());
-        }
-    }
-    for pair in environment(&args.env) {
-        if let Some((name, value)) = pair.split_once('=') {
-            service.environment.insert(name.to_owned(), Some(value.to_owned()));
-        }
-    }
-    if !args.service_ports {
-        service.ports.clear();
-    }
-    if args.no_deps {
-        service.depends_on.clear();
-    }
-    service.user = args.user.clone().or_else(|| service.user.take());
-    service.working_dir = args.workdir.clone().or_else(|| service.working_dir.take());
-    service.container_name = args.name.clone();
-    // One of it, once, whatever the service itself does.
-    service.restart = Some("no".to_owned());
-    service.scale = None;
-    service.deploy = None;
-    (service.tty, service.stdin_open) = (tty, tty);
-    service.depends_on.clear();
-    let wish = Wish::new(loaded, &project)?;
-    let spec = wish.put.spec.services.get(&args.service).ok_or_else(unknown)?;
-    Ok(ServiceSpec { one_off: true, ..(**spec).clone() })
+/// A container beside the stack, as far as this program knows it.
+struct OneOff {
+    client: Client,
+    watch: StackWatch,
+    stack: String,
+    /// The name as which the stack has it.
+    name: String,
 }
 
-struct OneOff<'a> {
-    name: &'a str,
-    tty: bool,
-    started_ms: u64,
-}
-
-impl OneOff<'_> {
-    /// Follows the container to its end; answers its exit code.
-    async fn follow(&self, client: &mut Client, watch: &mut StackWatch) -> Outcome<i32> {
-        let task = loop {
-            let view = watch.view().and_then(|view| view.services.get(self.name));
-            let task = view.and_then(|service| service.tasks.values().next());
-            match task {
-                Some(task) if task.task.is_running() || task.task.finished().is_some() => break task.task.id,
-                Some(task) if task.task.status.problem.is_some() => {
-                    return Err(why_not(watch.view(), self.name));
-                }
-                _ => watch.changed().await?,
-            }
-        };
-        if self.tty {
-            self.talk(client, task.to_string()).await?;
-            return loop {
-                if let Some(code) = self.exit_code(watch.view())? {
-                    break Ok(code);
-                }
-                watch.changed().await?;
-            };
-        }
-        self.read(client, watch).await
+impl OneOff {
+    fn task(&self) -> Option<&TaskView> {
+        self.watch.view()?.services.get(&self.name)?.tasks.values().next()
     }
 
-    /// Keys in, screen out.
-    async fn talk(&self, client: &mut Client, task: String) -> Outcome {
-        let start =
-            ExecStart { task, tty: true, size: terminal::size(), stdin: true, ..ExecStart::default() };
-        session::talk(client, Kind::Attach, start).await.map(|_| ())
-    }
-
-    /// What it writes, from the log, which has it from the first line; answers its exit code.
-    async fn read(&self, client: &Client, watch: &mut StackWatch) -> Outcome<i32> {
-        let query = Query { follow: true, since_ms: Some(self.started_ms), ..Query::default() };
-        let mut lines = Lines::new(client.clone(), query);
-        let mut printer = LogPrinter::new(LogStyle::default(), []);
+    /// Waits until it runs, or has run; answers its container's name.
+    async fn begun(&mut self) -> Outcome<String> {
+        let mut container = self.name.clone();
         loop {
-            if let Some(view) = watch.view() {
-                lines.add(view, |service| service == self.name);
-            }
-            if let Some(code) = self.exit_code(watch.view())? {
-                lines.rest(&mut printer).await?;
-                return Ok(code);
-            }
-            tokio::select! {
-                line = lines.next(), if lines.is_open() => {
-                    if let Some(line) = line? {
-                        lines.print(&line, &mut printer);
-                    }
+            let there = self.watch.view().is_some_and(|view| view.services.contains_key(&self.name));
+            if let Some(task) = self.task() {
+                container.clone_from(&task.container_name);
+                if let Some(exit) = task.task.finished().filter(|exit| exit.error.is_some()) {
+                    return Err(why_not(&container, exit.error.clone().unwrap_or_default()));
                 }
-                changed = watch.changed() => changed?,
+                if task.task.is_running() || task.task.finished().is_some() {
+                    return Ok(container);
+                }
+            } else if !there {
+                // It has ended, and was to go with its end.
+                return Ok(container);
+            }
+            if let Some(failure) = self.problem() {
+                let remove = RunAction::Remove(StopHow::default());
+                self.client.set_run(&self.stack, std::slice::from_ref(&self.name), &remove).await?;
+                return Err(failure);
+            }
+            self.watch.changed().await?;
+        }
+    }
+
+    /// Attaches to it, starts it, and talks until it ends; answers its exit code.
+    async fn talk(&mut self, instead: &Instead) -> Outcome<i32> {
+        // If this program ends before it has started it, however that comes, nobody else would look after it.
+        let _kept: Streaming<Accepted> = self.client.keep_one_off(&self.stack, &self.name).await?;
+        let task = self.made().await?;
+        let size = terminal::size().filter(|_| instead.tty);
+        let start = ExecStart {
+            task: task.to_string(),
+            tty: instead.tty,
+            size,
+            stdin: instead.stdin,
+            before_start: true,
+            ..ExecStart::default()
+        };
+        let session = Session::open(&self.client, Kind::Attach, start).await?;
+        self.client.set_run(&self.stack, std::slice::from_ref(&self.name), &RunAction::Start).await?;
+        tokio::select! {
+            code = session.talk() => code,
+            failure = self.fails() => Err(failure),
+        }
+    }
+
+    /// Waits until there is a container that was never started.
+    async fn made(&mut self) -> Outcome<TaskId> {
+        loop {
+            if let Some(failure) = self.problem() {
+                return Err(failure);
+            }
+            match self.task() {
+                Some(task) if task.task.status.phase == Phase::Prepared => return Ok(task.task.id),
+                _ => self.watch.changed().await?,
             }
         }
     }
 
-    /// How it ended, if it has.
-    fn exit_code(&self, view: Option<&StackView>) -> Outcome<Option<i32>> {
-        let service = view.and_then(|view| view.services.get(self.name));
-        let Some(task) = service.and_then(|service| service.tasks.values().next()) else {
-            return Err(Failure::new(format!("`{}` was removed before it ended", self.name)));
-        };
-        let Some(exit) = task.task.finished() else { return Ok(None) };
-        match &exit.error {
-            // 127 and 126, as a shell has it for what is not there or cannot be executed.
-            Some(error) => Err(Failure::new(error.clone()).code(u8::try_from(exit.code).unwrap_or(1))),
-            None => Ok(Some(exit.code)),
+    /// Waits until it turns out that it cannot be started.
+    async fn fails(&mut self) -> Failure {
+        loop {
+            if let Some(failure) = self.problem() {
+                return failure;
+            }
+            if let Err(failure) = self.watch.changed().await {
+                return failure;
+            }
         }
+    }
+
+    fn problem(&self) -> Option<Failure> {
+        let task = self.task().filter(|task| !task.task.is_running() && task.task.finished().is_none())?;
+        let problem = task.task.status.problem.as_ref()?;
+        Some(why_not(&task.container_name, problem.message.clone()))
+    }
+
+    /// The engine may have died, and with it what it knew of this program: the next one is told that this goes.
+    async fn release(&mut self, global: &Global) {
+        if let Ok(mut client) = Client::connect(global).await {
+            // What cannot be told now is removed with the stack.
+            let _ = client.keep_one_off(&self.stack, &self.name).await;
+        }
+    }
+
+    /// Waits until nothing is left of it.
+    async fn gone(&mut self) -> Outcome {
+        while self.watch.view().is_some_and(|view| view.services.contains_key(&self.name)) {
+            self.watch.changed().await?;
+        }
+        Ok(())
     }
 }
 
-fn why_not(view: Option<&StackView>, name: &str) -> Failure {
-    let service = view.and_then(|view| view.services.get(name));
-    let problem =
-        service.and_then(|service| service.tasks.values().find_map(|task| task.task.status.problem.as_ref()));
-    let message = problem.map_or_else(|| "it did not start".to_owned(), |problem| problem.message.clone());
-    Failure::new(format!("cannot run `{name}`")).because(&std::io::Error::other(message))
+fn why_not(container: &str, reason: String) -> Failure {
+    Failure::new(format!("cannot run `{container}`")).because(&std::io::Error::other(reason))
 }

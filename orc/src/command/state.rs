@@ -1,4 +1,4 @@
-//! `orc start`, `stop`, `restart`, `kill` and `rm`: wishes about what runs, for services that are there.
+//! `orc start`, `stop`, `restart` and `rm`: wishes about what runs, for services that are there.
 
 use std::io::{BufRead, IsTerminal};
 
@@ -51,16 +51,6 @@ pub(crate) struct RestartArgs {
     services: Vec<String>,
 }
 
-/// Flags of `orc kill`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct KillArgs {
-    /// Signal to send
-    #[arg(short, long, value_name = "SIGNAL", default_value = "SIGKILL")]
-    signal: String,
-    /// Services (default: all)
-    services: Vec<String>,
-}
-
 /// Flags of `orc rm`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RmArgs {
@@ -77,26 +67,41 @@ pub(crate) struct RmArgs {
     services: Vec<String>,
 }
 
-/// A stack that commands of this file are about.
-struct Target {
-    client: Client,
-    watch: StackWatch,
-    stack: Stack,
-    services: Vec<String>,
+/// What of a stack a wish is about.
+pub(super) struct Target {
+    pub(super) client: Client,
+    pub(super) watch: StackWatch,
+    pub(super) stack: Stack,
+    pub(super) services: Vec<String>,
+}
+
+/// Whether containers of `orc run` are meant with their services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OneOffs {
+    Included,
+    Excluded,
 }
 
 impl Target {
-    async fn find(names: &[String], global: &Global, output: &Output) -> Outcome<Self> {
+    pub(super) async fn find(
+        names: &[String],
+        one_offs: OneOffs,
+        global: &Global,
+        output: &Output,
+    ) -> Outcome<Self> {
         let stack = project::stack(global, output)?;
         let mut client = Client::connect(global).await?;
         let watch = StackWatch::open(&mut client, &stack.name).await?;
-        let services = pick::services(&stack, watch.view(), names)?;
+        let services = match one_offs {
+            OneOffs::Included => pick::with_one_offs(&stack, watch.view(), names)?,
+            OneOffs::Excluded => pick::services(&stack, watch.view(), names)?,
+        };
         let services = services.into_iter().map(|(name, _)| name.clone()).collect();
         Ok(Self { client, watch, stack, services })
     }
 
     /// Whether there is nothing that could be changed, which is then said: as in docker compose it is no failure.
-    fn is_nothing(&self, output: &Output) -> bool {
+    pub(super) fn is_nothing(&self, output: &Output) -> bool {
         if self.services.is_empty() {
             output.note(&format!("stack `{}` has no such containers", self.stack.name));
         }
@@ -104,12 +109,18 @@ impl Target {
     }
 
     /// States the wish and waits until the manager has taken it over.
-    async fn wish(&mut self, action: &RunAction) -> Outcome {
+    pub(super) async fn wish(&mut self, action: &RunAction) -> Outcome {
         let version = self.client.set_run(&self.stack.name, &self.services, action).await?;
         self.watch.reach(version).await
     }
 
-    async fn reach(&mut self, goal: Goal, timeout: Option<u64>, output: &Output, doing: &str) -> Outcome {
+    pub(super) async fn reach(
+        &mut self,
+        goal: Goal,
+        timeout: Option<u64>,
+        output: &Output,
+        doing: &str,
+    ) -> Outcome {
         let timeout = timeout.map(std::time::Duration::from_secs);
         let aim = Aim { timeout, ..Aim::new(self.services.clone(), goal) };
         follow::settle(&mut self.watch, &aim, output, doing).await
@@ -118,7 +129,7 @@ impl Target {
 
 /// Starts services, and what they depend on: they would wait for it for ever.
 pub(crate) async fn start(args: &StartArgs, global: &Global, output: &Output) -> Outcome {
-    let mut target = Target::find(&args.services, global, output).await?;
+    let mut target = Target::find(&args.services, OneOffs::Excluded, global, output).await?;
     if target.services.is_empty() {
         let message = match args.services.first() {
             Some(name) => format!("service `{name}` has no container to start"),
@@ -137,7 +148,7 @@ pub(crate) async fn start(args: &StartArgs, global: &Global, output: &Output) ->
 
 /// Stops services.
 pub(crate) async fn stop(args: &StopArgs, global: &Global, output: &Output) -> Outcome {
-    let mut target = Target::find(&args.services, global, output).await?;
+    let mut target = Target::find(&args.services, OneOffs::Included, global, output).await?;
     if target.is_nothing(output) {
         return Ok(());
     }
@@ -147,7 +158,7 @@ pub(crate) async fn stop(args: &StopArgs, global: &Global, output: &Output) -> O
 
 /// Restarts services.
 pub(crate) async fn restart(args: &RestartArgs, global: &Global, output: &Output) -> Outcome {
-    let mut target = Target::find(&args.services, global, output).await?;
+    let mut target = Target::find(&args.services, OneOffs::Excluded, global, output).await?;
     if target.is_nothing(output) {
         return Ok(());
     }
@@ -156,34 +167,9 @@ pub(crate) async fn restart(args: &RestartArgs, global: &Global, output: &Output
     target.reach(Goal::Started, None, output, "not everything could be restarted").await
 }
 
-/// Kills services.
-pub(crate) async fn kill(args: &KillArgs, global: &Global, output: &Output) -> Outcome {
-    let signal = ending_signal(&args.signal)?;
-    let mut target = Target::find(&args.services, global, output).await?;
-    if target.is_nothing(output) {
-        return Ok(());
-    }
-    let how = StopHow { signal: Some(signal.to_owned()), grace_ms: (signal == "SIGKILL").then_some(0) };
-    target.wish(&RunAction::Stop(how)).await?;
-    target.reach(Goal::Stopped, None, output, "not everything has ended").await
-}
-
-/// The full name of a signal that ends a process.
-fn ending_signal(text: &str) -> Outcome<&'static str> {
-    const ENDING: [(&str, &str); 4] =
-        [("SIGKILL", "9"), ("SIGTERM", "15"), ("SIGINT", "2"), ("SIGQUIT", "3")];
-    let upper = text.to_ascii_uppercase();
-    let found =
-        ENDING.iter().find(|(name, number)| upper == *number || name.ends_with(&upper) && upper.len() > 2);
-    found.map(|(name, _)| *name).ok_or_else(|| {
-        Failure::new(format!("`kill --signal {text}` is not supported yet"))
-            .hint("SIGKILL, SIGTERM, SIGINT and SIGQUIT are; `orc exec` can send others from inside")
-    })
-}
-
 /// Removes containers that do not run.
 pub(crate) async fn rm(args: &RmArgs, global: &Global, output: &Output) -> Outcome {
-    let mut target = Target::find(&args.services, global, output).await?;
+    let mut target = Target::find(&args.services, OneOffs::Excluded, global, output).await?;
     if args.stop && !target.services.is_empty() {
         target.wish(&RunAction::Stop(StopHow::default())).await?;
         target.reach(Goal::Stopped, None, output, "not everything has stopped").await?;
@@ -262,20 +248,4 @@ fn confirmed(question: &str) -> Outcome<bool> {
 
 fn grace(seconds: Option<u64>) -> StopHow {
     StopHow { signal: None, grace_ms: seconds.map(|seconds| seconds.saturating_mul(1000)) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn signals_go_by_name_or_number() {
-        let check = |text: &str, expect: Option<&str>| assert_eq!(ending_signal(text).ok(), expect, "{text}");
-        check("SIGKILL", Some("SIGKILL"));
-        check("term", Some("SIGTERM"));
-        check("2", Some("SIGINT"));
-        check("HUP", None);
-        check("L", None);
-        check("", None);
-    }
 }

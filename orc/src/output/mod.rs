@@ -110,6 +110,11 @@ impl Output {
         raw::stderr(&error::render(failure, self.color_err));
     }
 
+    /// Whether data on standard output may be drawn over what was there: it is for a person who looks on.
+    pub(crate) fn redraws(&self) -> bool {
+        self.live && std::io::stdout().is_terminal()
+    }
+
     /// Whether data on standard output may have colours.
     pub(crate) fn color(&self) -> bool {
         self.color_out

@@ -35,6 +35,7 @@ impl Cgroup {
             pids: number("pids", "pids.current").unwrap_or(0),
             read_bytes: sum(&io, "Read"),
             written_bytes: sum(&io, "Write"),
+            ..Stats::default()
         }
     }
 }
@@ -53,6 +54,7 @@ fn unified(folder: &Path) -> Stats {
         pids: text("pids.current").trim().parse().unwrap_or(0),
         read_bytes: total("rbytes="),
         written_bytes: total("wbytes="),
+        ..Stats::default()
     }
 }
 

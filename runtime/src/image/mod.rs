@@ -10,6 +10,7 @@
 //! ```
 
 mod archive;
+mod changes;
 mod config;
 mod demo;
 mod digest;
@@ -25,8 +26,11 @@ mod store;
 mod tests;
 mod unpack;
 
+pub(crate) use unpack::unpack_over;
+
 use std::path::PathBuf;
 
+pub use changes::Changes;
 pub use config::{HealthCheck, ImageConfig};
 pub use digest::Digest;
 pub use error::{Error, Refusal, Result};

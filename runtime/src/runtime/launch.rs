@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -25,8 +26,8 @@ pub(super) async fn start(inner: &Arc<Inner>, entry: &Arc<Entry>) -> Result<Star
         return Err(Error::AlreadyRunning { id });
     }
     let (mut child, report) = {
-        let inner = inner.clone();
-        blocking(move || spawn(&inner, &id)).await?
+        let (inner, given) = (inner.clone(), entry.swap_given(None));
+        blocking(move || spawn(&inner, &id, given)).await?
     };
     let launched = hear(report).await;
     match launched {
@@ -63,7 +64,7 @@ async fn hear(report: OwnedFd) -> Option<Launched> {
     serde_json::from_slice(&text).ok()
 }
 
-fn spawn(inner: &Inner, id: &str) -> Result<(Child, OwnedFd)> {
+fn spawn(inner: &Inner, id: &str, given: Option<UnixStream>) -> Result<(Child, OwnedFd)> {
     let folders = inner.folders(id);
     let stored = create::stored(&folders)?.ok_or_else(|| Error::NotFound { id: id.to_owned() })?;
     let missing = (0..stored.config.files.len()).find(|index| !folders.injected(*index).exists());
@@ -100,7 +101,7 @@ fn spawn(inner: &Inner, id: &str) -> Result<(Child, OwnedFd)> {
         .env_clear()
         .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         .current_dir("/")
-        .stdin(Stdio::null())
+        .stdin(given.map_or_else(Stdio::null, |given| OwnedFd::from(given).into()))
         .stdout(Stdio::piped())
         .stderr(log)
         .spawn()

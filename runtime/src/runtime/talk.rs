@@ -12,6 +12,7 @@ use crate::control;
 use crate::error::{Error, Result};
 use crate::protocol::{self, Reply, Request};
 use crate::session::{Attached, Control, ExecSession, FdStream, set_size};
+use crate::status::FoundState;
 
 impl Runtime {
     /// Sends a signal to the container's first process.
@@ -35,6 +36,7 @@ impl Runtime {
         let init = self.running(id)?.pid;
         let failed = |error: io::Error| Error::system("cannot make the streams of a command")(error);
         let streams = match config.tty {
+            _ if config.detached => Streams::nowhere(),
             Some(size) => Streams::terminal(init, size),
             None => Streams::pipes(config.stdin),
         };
@@ -57,26 +59,39 @@ impl Runtime {
         })
     }
 
-    /// Connects to the streams of the container's first process.
+    /// Connects to the streams of the container's first process; `size` is that of its terminal from now on.
     ///
     /// # Errors
     /// [`Error::NotRunning`]; or with `stdin` when the container does not keep its input open.
-    pub async fn attach(&self, id: &str, stdin: bool) -> Result<Attached> {
-        let failed = |error: io::Error| Error::system("cannot make the streams to attach to")(error);
-        let (stdout, out) = io::pipe().map_err(failed)?;
-        let (stderr, err) = io::pipe().map_err(failed)?;
-        let input = stdin.then(io::pipe).transpose().map_err(failed)?;
-        let (from, to) = input.map_or((None, None), |(from, to)| (Some(from), Some(to)));
-        let mut fds: Vec<BorrowedFd<'_>> = vec![out.as_fd(), err.as_fd()];
-        fds.extend(from.as_ref().map(AsFd::as_fd));
-        let mut control = self.request(id, &Request::Attach { stdin }, &fds).await?;
+    pub async fn attach(&self, id: &str, stdin: bool, size: Option<TtySize>) -> Result<Attached> {
+        let ends = AttachEnds::new(stdin)?;
+        let request = Request::Attach { stdin, whole: false, size };
+        let mut control = self.request(id, &request, &ends.fds()).await?;
         control.done().await?;
-        Ok(Attached {
-            stdin: to.map(|to| FdStream::new(to.into())).transpose().map_err(failed)?,
-            stdout: FdStream::new(stdout.into()).map_err(failed)?,
-            stderr: FdStream::new(stderr.into()).map_err(failed)?,
-            _control: control,
-        })
+        ends.attached(control)
+    }
+
+    /// Connects to the streams of a container that was never started, before its program runs: nothing that it
+    /// says is missed, and it waits for a reader that is slow. Who attaches later takes the place of who did
+    /// before. Output ends when the container does, or cannot be started.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyRunning`] if it was started.
+    pub fn attach_to_next(&self, id: &str, stdin: bool, size: Option<TtySize>) -> Result<Attached> {
+        let entry = self.inner.known(id)?;
+        if *entry.state.borrow() != FoundState::Created {
+            return Err(Error::AlreadyRunning { id: id.to_owned() });
+        }
+        let failed = |error: io::Error| Error::system("cannot make the streams to attach to")(error);
+        let ends = AttachEnds::new(stdin)?;
+        let (ours, shims) = std::os::unix::net::UnixStream::pair().map_err(failed)?;
+        let bytes = protocol::encode(&Request::Attach { stdin, whole: true, size }).map_err(failed)?;
+        control::send(&ours, &bytes, &ends.fds()).map_err(failed)?;
+        ours.set_nonblocking(true).map_err(failed)?;
+        let stream = UnixStream::from_std(ours).map_err(failed)?;
+        let attached = ends.attached(Control { id: id.to_owned(), stream, pending: Vec::new() })?;
+        drop(entry.swap_given(Some(shims)));
+        Ok(attached)
     }
 
     /// Changes the content of an injected file, also while the container runs.
@@ -119,6 +134,42 @@ impl Runtime {
     }
 }
 
+/// Both ends of the streams of somebody who attaches.
+struct AttachEnds {
+    stdout: io::PipeReader,
+    out: io::PipeWriter,
+    stderr: io::PipeReader,
+    err: io::PipeWriter,
+    input: Option<(io::PipeReader, io::PipeWriter)>,
+}
+
+impl AttachEnds {
+    fn new(stdin: bool) -> Result<AttachEnds> {
+        let make = || -> io::Result<AttachEnds> {
+            let ((stdout, out), (stderr, err)) = (io::pipe()?, io::pipe()?);
+            Ok(AttachEnds { stdout, out, stderr, err, input: stdin.then(io::pipe).transpose()? })
+        };
+        make().map_err(Error::system("cannot make the streams to attach to"))
+    }
+
+    /// The container's ends, in the order of the request.
+    fn fds(&self) -> Vec<BorrowedFd<'_>> {
+        let mut fds = vec![self.out.as_fd(), self.err.as_fd()];
+        fds.extend(self.input.as_ref().map(|(from, _)| from.as_fd()));
+        fds
+    }
+
+    fn attached(self, control: Control) -> Result<Attached> {
+        let stream = |fd: OwnedFd| FdStream::new(fd).map_err(Error::system("cannot watch a pipe"));
+        Ok(Attached {
+            stdin: self.input.map(|(_, to)| stream(to.into())).transpose()?,
+            stdout: stream(self.stdout.into())?,
+            stderr: stream(self.stderr.into())?,
+            _control: control,
+        })
+    }
+}
+
 /// Both ends of the streams of a command.
 struct Streams {
     /// The command's input, output and errors.
@@ -144,6 +195,19 @@ impl Streams {
             stdin: to,
             stdout: stdout.into(),
             stderr: Some(stderr.into()),
+            terminal: None,
+        })
+    }
+
+    /// Empty input, and output that goes nowhere.
+    fn nowhere() -> io::Result<Streams> {
+        let null = std::fs::File::options().read(true).write(true).open("/dev/null")?;
+        let (silence, _) = io::pipe()?;
+        Ok(Streams {
+            process: [null.try_clone()?.into(), null.try_clone()?.into(), null.into()],
+            stdin: None,
+            stdout: silence.into(),
+            stderr: None,
             terminal: None,
         })
     }

@@ -4,8 +4,9 @@
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::Child;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::sync::watch;
@@ -23,11 +24,20 @@ pub(super) struct Entry {
     /// Held by whoever creates, starts or removes the container.
     pub(super) lock: Arc<tokio::sync::Mutex<()>>,
     pub(super) state: watch::Sender<FoundState>,
+    /// The request of whoever attached before the start, on its way to the shim that will be.
+    given: Mutex<Option<UnixStream>>,
 }
 
 impl Entry {
     pub(super) fn new(id: &str) -> Entry {
-        Entry { id: id.to_owned(), lock: Arc::default(), state: watch::Sender::new(FoundState::Created) }
+        let state = watch::Sender::new(FoundState::Created);
+        Entry { id: id.to_owned(), lock: Arc::default(), state, given: Mutex::default() }
+    }
+
+    /// Puts a request in the place of the one before, or takes it.
+    pub(super) fn swap_given(&self, given: Option<UnixStream>) -> Option<UnixStream> {
+        // Replacing a value cannot leave it half-made, so a panic elsewhere does no harm.
+        std::mem::replace(&mut *self.given.lock().unwrap_or_else(PoisonError::into_inner), given)
     }
 }
 

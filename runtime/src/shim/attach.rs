@@ -1,7 +1,8 @@
 //! Readers of a container's output as it comes, and writers of its input.
 //!
 //! A slow reader must not stop the container, so what it has not taken waits here up to a limit; beyond that it
-//! is cut off and has to look into the log.
+//! is cut off and has to look into the log. Only for a reader that was there before the container started, and
+//! for which it was started, the container waits as one program in a pipeline does for the next.
 
 use std::collections::VecDeque;
 use std::io;
@@ -35,12 +36,31 @@ impl Outlet {
     /// # Errors
     /// When nobody reads any more, or too slowly.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.waiting.extend(bytes);
-        self.flush()?;
+        self.write_whole(bytes)?;
         match self.waiting.len() > limits::ATTACH_BUFFER_BYTES {
             true => Err(io::Error::other("the reader is too slow")),
             false => Ok(()),
         }
+    }
+
+    /// # Errors
+    /// When nobody reads any more.
+    fn write_whole(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.waiting.extend(bytes);
+        self.flush()
+    }
+
+    /// Makes the pipe large enough for all that waits, so that it can be read when this process is gone.
+    ///
+    /// # Errors
+    /// When nobody reads any more, or the kernel does not give so large a pipe.
+    fn hand_over(&mut self) -> io::Result<()> {
+        if self.is_waiting() {
+            let size = rustix::pipe::fcntl_getpipe_size(&self.pipe)?;
+            // Pages that are not full take room too: as much again is always enough.
+            rustix::pipe::fcntl_setpipe_size(&self.pipe, 2 * (size + self.waiting.len()))?;
+        }
+        self.flush()
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {
@@ -66,11 +86,18 @@ pub(super) struct Attachment {
     stderr: Outlet,
     /// What it writes to the container.
     pub(super) stdin: Option<OwnedFd>,
+    /// It gets everything, and the container waits for it.
+    whole: bool,
 }
 
 impl Attachment {
     /// `fds`: where to write output and errors to, and where to read input from.
-    pub(super) fn new(connection: u64, fds: Vec<OwnedFd>, with_input: bool) -> io::Result<Attachment> {
+    pub(super) fn new(
+        connection: u64,
+        fds: Vec<OwnedFd>,
+        with_input: bool,
+        whole: bool,
+    ) -> io::Result<Attachment> {
         let mut fds = fds.into_iter();
         let mut next = || fds.next().ok_or_else(|| io::Error::other("a descriptor is missing"));
         let (stdout, stderr) = (Outlet::new(next()?)?, Outlet::new(next()?)?);
@@ -78,14 +105,29 @@ impl Attachment {
         if let Some(stdin) = &stdin {
             rustix::io::ioctl_fionbio(stdin, true)?;
         }
-        Ok(Attachment { connection, stdout, stderr, stdin })
+        Ok(Attachment { connection, stdout, stderr, stdin, whole })
     }
 
     pub(super) fn write(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
-        match stream {
-            Stream::Stdout => self.stdout.write(bytes),
-            Stream::Stderr => self.stderr.write(bytes),
-        }
+        let outlet = match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        };
+        if self.whole { outlet.write_whole(bytes) } else { outlet.write(bytes) }
+    }
+
+    /// The container has to wait until more is read.
+    pub(super) fn holds_up(&self) -> bool {
+        self.whole && self.full().next().is_some()
+    }
+
+    /// Leaves the reader all that it has not read yet.
+    ///
+    /// # Errors
+    /// When nobody reads any more, or the kernel does not give so large a pipe.
+    pub(super) fn hand_over(&mut self) -> io::Result<()> {
+        self.stdout.hand_over()?;
+        self.stderr.hand_over()
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {
@@ -120,5 +162,19 @@ mod tests {
         assert!(cut_off.to_string().contains("too slow"));
         drop(read);
         assert!(outlet.write(b"x").is_err());
+    }
+
+    #[test]
+    fn what_waits_can_be_read_when_the_writer_is_gone() {
+        let (mut read, write) = io::pipe().unwrap();
+        let mut outlet = Outlet::new(write.into()).unwrap();
+        for _ in 0..300 {
+            outlet.write_whole(&[7; 1_000]).unwrap();
+        }
+        assert!(outlet.is_waiting());
+        outlet.hand_over().unwrap();
+        drop(outlet);
+        let mut got = Vec::new();
+        assert_eq!(io::Read::read_to_end(&mut read, &mut got).unwrap(), 300_000);
     }
 }

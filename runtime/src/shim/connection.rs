@@ -1,8 +1,11 @@
 //! One connection to the control socket: reads its single request, sends replies, notices its end.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+
+use rustix::fs::FileType;
 
 use crate::control;
 use crate::limits;
@@ -22,6 +25,30 @@ pub(super) enum Read {
     Request(Request, Vec<OwnedFd>),
     /// Closed, broken, or saying what no engine says.
     Gone,
+}
+
+/// The request that the engine gave along with the start.
+pub(super) struct Given {
+    pub(super) connection: Connection,
+    pub(super) request: Request,
+    pub(super) fds: Vec<OwnedFd>,
+}
+
+/// Takes what waits on standard input, if that is a socket, and puts nothing in its place. Must come before the
+/// container is made, which would inherit it.
+pub(super) fn given() -> io::Result<Option<Given>> {
+    let stdin = io::stdin();
+    if FileType::from_raw_mode(rustix::fs::fstat(&stdin)?.st_mode) != FileType::Socket {
+        return Ok(None);
+    }
+    let stream = UnixStream::from(stdin.as_fd().try_clone_to_owned()?);
+    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    let mut connection = Connection::new(stream)?;
+    Ok(match connection.read() {
+        Read::Request(request, fds) => Some(Given { connection, request, fds }),
+        // Whoever wanted to attach has gone already.
+        Read::More | Read::Gone => None,
+    })
 }
 
 impl Connection {

@@ -26,6 +26,7 @@ use crate::cgroup::{self, Cgroup};
 use crate::error::Error;
 use crate::folders::{self, Folders};
 use crate::process::{ProcessId, now_ms};
+use crate::protocol::Request;
 use crate::status::{Exit, Started};
 
 /// The whole life of a shim. `args` are those after `shim`: the container's folder in memory. The caller's
@@ -120,6 +121,7 @@ fn remove_run_files(folders: &Folders) {
 
 fn start(bundle: &Bundle, folders: &Folders, cgroup: &Cgroup) -> Result<serve::Running, Failure> {
     errors::to_stderr().map_err(Error::system("cannot keep a copy of standard error"))?;
+    let given = connection::given().map_err(Error::system("cannot read standard input"))?;
     let root = prepare::root(bundle)?;
     let process = plan::first_process(bundle, &root)?;
     prepare::working_folder(&root, &process.cwd);
@@ -129,11 +131,22 @@ fn start(bundle: &Bundle, folders: &Folders, cgroup: &Cgroup) -> Result<serve::R
     if let Some(folder) = cgroup.unified().filter(|_| !bundle.config.privileged) {
         cgroup::device::restrict(folder).map_err(Error::system("cannot restrict devices"))?;
     }
+    let terminal = container.terminal.take();
+    if let (Some(terminal), Some(Request::Attach { size: Some(size), .. })) =
+        (&terminal, given.as_ref().map(|given| &given.request))
+    {
+        // The program must not see another size first.
+        crate::session::set_size(terminal, *size).map_err(Error::system("cannot size its terminal"))?;
+    }
     container.start()?;
     let started = Started { pid: container.pid, started_at_ms: now_ms() };
     folders::write_json(&folders.started(), &started, false)?;
-    let shim = streams.shim.with_terminal(container.terminal.take());
-    serve::Running::new(bundle, process, started, shim, cgroup.clone())
+    let shim = streams.shim.with_terminal(terminal);
+    let mut running = serve::Running::new(bundle, process, started, shim, cgroup.clone())?;
+    if let Some(given) = given {
+        running.take_given(given);
+    }
+    Ok(running)
 }
 
 /// Both ends of a container's input and output.

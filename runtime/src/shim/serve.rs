@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use super::ShimEnds;
 use super::attach::{Attachment, Outlet};
-use super::connection::{Connection, Read};
+use super::connection::{Connection, Given, Read};
 use crate::bundle::{Bundle, Failure};
 use crate::cgroup::Cgroup;
 use crate::confine::Process;
@@ -145,8 +145,10 @@ impl Running {
         if self.connections.len() < limits::CONNECTIONS {
             all.push((Source::Listener, self.listener.as_fd(), read));
         }
-        for (stream, end) in [(Stream::Stdout, &self.stdout), (Stream::Stderr, &self.stderr)] {
-            all.extend(end.as_ref().map(|end| (Source::Output(stream), end.as_fd(), read)));
+        if !self.attached.iter().any(Attachment::holds_up) {
+            for (stream, end) in [(Stream::Stdout, &self.stdout), (Stream::Stderr, &self.stderr)] {
+                all.extend(end.as_ref().map(|end| (Source::Output(stream), end.as_fd(), read)));
+            }
         }
         let input_waits = self.stdin.as_ref().filter(|stdin| stdin.is_waiting());
         all.extend(input_waits.map(|stdin| (Source::Input, stdin.fd(), write)));
@@ -195,6 +197,13 @@ impl Running {
             self.counter += 1;
             self.connections.insert(self.counter, connection);
         }
+    }
+
+    /// What was asked for before the start is done before anything else: nothing that the program says is missed.
+    pub(super) fn take_given(&mut self, given: Given) {
+        self.counter += 1;
+        self.connections.insert(self.counter, given.connection);
+        self.request(self.counter, given.request, given.fds);
     }
 
     fn read_connection(&mut self, id: u64) {

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use crate::image::{Error, Image, Result, lower};
 
+pub(crate) use overlay::mount_detached;
 pub use overlay::{OverlayMount, mount, unmount};
 
 /// The writable layers of all containers of one engine, in `<data_dir>/snapshots/<container>/`:

@@ -74,7 +74,20 @@ fn by_descriptor(fd: &OwnedFd) -> String {
     format!("/proc/self/fd/{}", fd.as_raw_fd())
 }
 
+/// As [`mount`], attached nowhere: it is gone when the last descriptor of it is.
+///
+/// # Errors
+/// When a folder is missing, or the kernel has no such mounts (it has since 6.5).
+pub(crate) fn mount_detached(overlay: &OverlayMount) -> Result<OwnedFd> {
+    let folders = Folders::open(overlay)?;
+    make(&folders).map_err(Error::file("cannot mount the root filesystem of", &overlay.upper))
+}
+
 fn mount_new(folders: &Folders, target: &Path) -> rustix::io::Result<()> {
+    move_mount(&make(folders)?, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+fn make(folders: &Folders) -> rustix::io::Result<OwnedFd> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(&context, "source", "orc")?;
     for lower in &folders.lower {
@@ -83,8 +96,7 @@ fn mount_new(folders: &Folders, target: &Path) -> rustix::io::Result<()> {
     fsconfig_set_string(&context, "upperdir", by_descriptor(&folders.upper))?;
     fsconfig_set_string(&context, "workdir", by_descriptor(&folders.work))?;
     fsconfig_create(&context)?;
-    let mounted = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
-    move_mount(&mounted, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
 }
 
 pub(super) fn mount_old(folders: &Folders, target: &Path) -> rustix::io::Result<()> {

@@ -47,7 +47,7 @@ async fn the_first_process_can_have_a_terminal() {
     let mut container = config(&runtime, "c", &["tty"]).await;
     container.tty = true;
     start(&runtime, container).await;
-    let mut attached = runtime.attach("c", true).await.unwrap();
+    let mut attached = runtime.attach("c", true, None).await.unwrap();
     runtime.resize("c", TtySize { rows: 11, cols: 22 }).await.unwrap();
     let mut stdin = attached.stdin.take().unwrap();
     stdin.write_all(b"hello\n").await.unwrap();
@@ -67,7 +67,7 @@ async fn attached_input_reaches_the_program_and_its_end_too() {
     let mut container = config(&runtime, "c", &["stdin"]).await;
     container.stdin_open = true;
     start(&runtime, container).await;
-    let mut attached = runtime.attach("c", true).await.unwrap();
+    let mut attached = runtime.attach("c", true, None).await.unwrap();
     let mut stdin = attached.stdin.take().unwrap();
     stdin.write_all(&[b'y'; 300_000]).await.unwrap();
     drop(stdin);
@@ -78,8 +78,52 @@ async fn attached_input_reaches_the_program_and_its_end_too() {
     runtime.remove("c").await.unwrap();
 
     start(&runtime, config(&runtime, "c", &["stubborn"]).await).await;
-    let error = runtime.attach("c", true).await.err().unwrap().to_string();
+    let error = runtime.attach("c", true, None).await.err().unwrap().to_string();
     assert!(error.contains("standard input is not open"), "{error}");
+    runtime.remove("c").await.unwrap();
+    machine.assert_clean();
+}
+
+#[tokio::test]
+async fn whoever_attaches_before_the_start_misses_nothing() {
+    let Some(machine) = Machine::new() else { return };
+    let runtime = machine.runtime().await;
+    for round in 0..20 {
+        runtime.create(config(&runtime, "c", &["ls", "/etc"]).await).await.unwrap();
+        let mut attached = runtime.attach_to_next("c", false, None).unwrap();
+        let end = runtime.end("c").unwrap();
+        runtime.start("c").await.unwrap();
+        let mut text = String::new();
+        attached.stdout.read_to_string(&mut text).await.unwrap();
+        assert!(text.contains("hosts") || text.contains("passwd"), "round {round}: {text}");
+        assert_eq!(end.await.unwrap().code, 0);
+        assert!(runtime.attach_to_next("c", false, None).is_err(), "it has run");
+        runtime.remove("c").await.unwrap();
+    }
+    let mut container = config(&runtime, "c", &["no-such-program"]).await;
+    container.args = vec!["no-such-program".to_owned()];
+    runtime.create(container).await.unwrap();
+    let mut attached = runtime.attach_to_next("c", false, None).unwrap();
+    runtime.start("c").await.unwrap_err();
+    assert_eq!(attached.stdout.read_to_string(&mut String::new()).await.unwrap(), 0, "and output ends");
+    runtime.remove("c").await.unwrap();
+    machine.assert_clean();
+}
+
+#[tokio::test]
+async fn a_terminal_has_its_size_before_the_program_looks() {
+    let Some(machine) = Machine::new() else { return };
+    let runtime = machine.runtime().await;
+    let mut container = config(&runtime, "c", &["tty"]).await;
+    container.tty = true;
+    runtime.create(container).await.unwrap();
+    let size = Some(TtySize { rows: 33, cols: 44 });
+    let mut attached = runtime.attach_to_next("c", true, size).unwrap();
+    runtime.start("c").await.unwrap();
+    let first = read_until(&mut attached.stdout, ")").await;
+    assert!(first.contains("Ok((33, 44))"), "{first}");
+    attached.stdin.take().unwrap().write_all(b"quit\n").await.unwrap();
+    assert_eq!(runtime.wait("c").await.unwrap().code, 5);
     runtime.remove("c").await.unwrap();
     machine.assert_clean();
 }

@@ -17,7 +17,7 @@ pub(super) fn found(compose: Value, state: FoundState) -> (Bench, Inventory) {
     let config = first.work_until("create 1");
     let Action::CreateContainer(config) = config else { panic!("it is made") };
     let inventory = Inventory {
-        containers: vec![Found { config: *config, state }],
+        containers: vec![Found { config: *config, state, paused: false }],
         netns: vec![TaskId(1).to_string()],
         networks: vec![network_name()],
         records: BTreeMap::new(),
@@ -192,7 +192,7 @@ fn half_made_things_are_taken_away() {
 fn a_container_of_another_format_can_still_be_removed() {
     let labels = BTreeMap::from([(ORIGIN_LABEL.to_owned(), "{}".to_owned())]);
     let config = ContainerConfig { id: TaskId(1).to_string(), labels, ..ContainerConfig::default() };
-    let containers = vec![Found { config, state: running() }];
+    let containers = vec![Found { config, state: running(), paused: false }];
     let mut bench = Bench::new();
     bench.give(Input::Found(Box::new(Inventory { containers, ..Inventory::default() })));
     bench.up();
@@ -227,7 +227,7 @@ fn dead(db: Value, web: Value) -> Bench {
         let Action::CreateContainer(config) = first.work_until(&format!("create {number}")) else {
             panic!("it is made");
         };
-        Found { config: *config, state: exited(137) }
+        Found { config: *config, state: exited(137), paused: false }
     });
     let inventory = Inventory {
         containers: containers.into(),

@@ -62,7 +62,7 @@ impl Bench {
             files: Vec::new(),
             volumes: if used { volumes } else { BTreeMap::new() },
             hash: String::new(),
-            one_off: false,
+            one_off: None,
         };
         let task = Task {
             id: TaskId(number),

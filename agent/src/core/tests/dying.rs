@@ -112,3 +112,28 @@ fn a_word_about_an_earlier_run_means_nothing() {
     bench.give(Input::Dying(ActionId(1)));
     bench.check("");
 }
+
+#[test]
+fn a_paused_container_gets_nothing_new_while_another_can_answer() {
+    let mut bench = Bench::new();
+    for number in [1, 2] {
+        bench.task("web", number, plain());
+    }
+    bench.publish("web");
+    bench.up();
+    bench.clear();
+    let seen = |bench: &mut Bench, paused: bool, zone: &str, behind: &str, state: &str| {
+        bench.give(Input::Paused(cluster::TaskId(1), paused));
+        bench.work();
+        for line in [
+            format!("zone shop_default web={zone}"),
+            format!("do balance 8080/tcp -> 80 of [{behind}]"),
+            format!("say 1 started {state}"),
+        ] {
+            assert!(bench.has_seen(&line), "{line}");
+        }
+        bench.clear();
+    };
+    seen(&mut bench, true, "10.0.0.3", "10.0.0.3", "paused");
+    seen(&mut bench, false, "10.0.0.2,10.0.0.3", "10.0.0.2 10.0.0.3", "running");
+}

@@ -123,7 +123,7 @@ impl About<'_> {
         let mut labels: Vec<(String, String)> =
             compose.labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let depends: Vec<&str> = compose.depends_on.keys().map(String::as_str).collect();
-        let one_off = if task.spec.one_off { "True" } else { "False" };
+        let one_off = if task.spec.one_off.is_some() { "True" } else { "False" };
         labels.extend([
             own("project", task.service.stack.0.clone()),
             own("service", row.service.to_owned()),
@@ -288,14 +288,16 @@ mod tests {
     fn a_container_says_what_docker_would_say() {
         let now = Timestamp(61_000);
         let about = About { stack: None, now, whole: false };
-        let check =
-            |change: fn(&mut cluster::ContainerStatus), state: Option<ContainerState>, expect: &str| {
-                let mut view = task(1, state);
-                view.task.status.container.iter_mut().for_each(change);
-                let service = service(1, Vec::new());
-                let row = Row { service: "web", view: &service, task: &view, words: describe(&view, now) };
-                assert_eq!(about.object(&row)["Status"], expect);
-            };
+        let check = |change: fn(&mut cluster::ContainerStatus),
+                     state: Option<ContainerState>,
+                     expect: &str| {
+            let mut view = task(1, state);
+            view.task.status.container.iter_mut().for_each(change);
+            let service = service(1, Vec::new());
+            let row =
+                Row { service: "web", name: "web", view: &service, task: &view, words: describe(&view, now) };
+            assert_eq!(about.object(&row)["Status"], expect);
+        };
         let exit = |container: &mut cluster::ContainerStatus| {
             container.exit = Some(Exit { code: 3, oom: false, error: None, at: Timestamp(59_000) });
         };
@@ -337,7 +339,13 @@ mod tests {
             target: 80,
             slot: None,
         }];
-        let row = Row { service: "web", view: &service, task: &view, words: describe(&view, Timestamp(0)) };
+        let row = Row {
+            service: "web",
+            name: "web",
+            view: &service,
+            task: &view,
+            words: describe(&view, Timestamp(0)),
+        };
         let object = About { stack: None, now: Timestamp(4_000), whole: false }.object(&row);
         let check = |field: &str, expect: Value| assert_eq!(object[field], expect, "{field}");
         check("Command", json!("\"postgres -c max_con…\""));

@@ -74,6 +74,8 @@ pub(crate) enum Format {
 /// One container of a listing.
 struct Row<'a> {
     service: &'a str,
+    /// The same, but for one-offs, which have names of their own.
+    name: &'a str,
     view: &'a ServiceView,
     task: &'a TaskView,
     words: Words,
@@ -87,21 +89,26 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
     let now = Timestamp(now_ms());
     let mut rows = Vec::new();
     let mut pending = Vec::new();
-    for (service, view) in pick::services(&stack, view.as_ref(), &args.names)? {
+    let services = match args.all {
+        true => pick::with_one_offs(&stack, view.as_ref(), &args.names)?,
+        false => pick::services(&stack, view.as_ref(), &args.names)?,
+    };
+    for (name, view) in services {
         if view.orphan && !args.orphans {
             continue;
         }
+        let service = view.spec.one_off.as_ref().map_or(name, |one_off| &one_off.of);
         for task in view.tasks.values() {
             let words = describe(task, now);
             if wanted(args, words.state) {
-                rows.push(Row { service, view, task, words });
+                rows.push(Row { service, name, view, task, words });
             }
         }
         if wanted(args, "pending") {
             pending.extend(view.pending.iter().map(|(slot, wait)| (service, *slot, wait)));
         }
     }
-    rows.sort_by_key(|row| (row.service, row.task.task.slot, !row.task.current));
+    rows.sort_by_key(|row| (row.service, row.name, row.task.task.slot, !row.task.current));
     if args.services {
         let names: BTreeSet<&str> = rows.iter().map(|row| row.service).collect();
         names.into_iter().for_each(|name| output.line(name));
@@ -116,7 +123,7 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
     } else {
         let mut table = Table::new(&["SERVICE", "TASK", "STATE", "PORTS", "DETAIL"]);
         for row in &rows {
-            let task = format!("{}.{}", row.service, row.task.task.slot);
+            let task = format!("{}.{}", row.name, row.task.task.slot);
             let (state, detail) = (row.words.status.clone(), row.words.detail.clone());
             table.row([row.service.to_owned(), task, state, ports(row), detail]);
         }

@@ -41,6 +41,18 @@ pub(super) fn understand(entry: &Entry) -> Result<Item, String> {
     if let Some(marker) = marker(&path)? {
         return Ok(marker);
     }
+    plain(entry, path)
+}
+
+/// What an entry means in an archive that is no layer: names that begin with `.wh.` are names like any other.
+///
+/// # Errors
+/// Why it cannot be made.
+pub(super) fn understand_plain(entry: &Entry) -> Result<Item, String> {
+    plain(entry, LayerPath::parse(&entry.path)?)
+}
+
+fn plain(entry: &Entry, path: LayerPath) -> Result<Item, String> {
     let named = |path: LayerPath| {
         if path.is_root() { Err("it replaces the root folder".to_owned()) } else { Ok(path) }
     };

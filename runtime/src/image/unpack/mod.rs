@@ -17,7 +17,9 @@ pub(super) mod tarball;
 mod tests;
 mod tree;
 
+use std::ffi::OsStr;
 use std::io::{BufRead, Read};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use super::{Digest, Error, Refusal, Result, digest::HashingReader, limits};
@@ -83,6 +85,49 @@ pub(super) fn unpack(
     tree.finish()?;
     let (diff_id, _) = hashing.finish();
     Ok(Unpacked { diff_id, bytes: tree.bytes(), skipped: skipped.list })
+}
+
+/// Unpacks an archive that a person hands over into a folder, over what is there. `name`: what the first part of
+/// every path is replaced by; `owner`: who shall own everything, whatever the archive says.
+///
+/// # Errors
+/// [`Error::Malformed`] with what cannot be made, [`Error::Limit`], or a failure of the machine.
+pub(crate) fn unpack_over(
+    archive: impl Read,
+    into: OwnedFd,
+    shown: &Path,
+    name: Option<&OsStr>,
+    owner: Option<(u32, u32)>,
+) -> Result<()> {
+    let mut reader = Reader::new(archive);
+    let mut tree = Tree::over(into, shown);
+    while let Some(mut entry) = reader.next()? {
+        if let Some((uid, gid)) = owner {
+            (entry.uid, entry.gid) = (uid, gid);
+        }
+        if let Some(name) = name {
+            rename(&mut entry.path, name);
+            if entry.kind == tar::EntryType::Link {
+                rename(&mut entry.link, name);
+            }
+        }
+        let refused =
+            |reason: String| Error::malformed(String::from_utf8_lossy(&entry.path).into_owned(), reason);
+        let item = item::understand_plain(&entry).map_err(refused)?;
+        match tree.make(&item, &entry, &mut reader.data()) {
+            Ok(()) => {}
+            Err(Stop::Refused(reason)) => return Err(refused(reason)),
+            Err(Stop::Failed(error)) => return Err(error),
+        }
+    }
+    tree.finish()
+}
+
+/// Puts `name` in the place of a path's first part.
+fn rename(path: &mut Vec<u8>, name: &OsStr) {
+    let start = path.iter().position(|byte| *byte != b'/').unwrap_or(path.len());
+    let end = path[start..].iter().position(|byte| *byte == b'/').map_or(path.len(), |at| start + at);
+    path.splice(..end, name.as_encoded_bytes().iter().copied());
 }
 
 fn fill<R: Read>(

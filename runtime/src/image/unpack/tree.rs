@@ -41,14 +41,19 @@ impl Tree {
         // Until the archive says something else, the root folder is passable for every user of the image.
         rustix::fs::fchmod(&root, Mode::from_raw_mode(0o755))
             .map_err(Error::file("cannot set the mode of", path))?;
-        Ok(Tree {
+        Ok(Tree { lower: lower.to_vec(), ..Tree::over(root, path) })
+    }
+
+    /// Over what a folder holds already; `shown` is its name in messages.
+    pub(super) fn over(root: OwnedFd, shown: &Path) -> Tree {
+        Tree {
             root: Arc::new(root),
-            shown: path.to_owned(),
-            lower: lower.to_vec(),
+            shown: shown.to_owned(),
+            lower: Vec::new(),
             last: None,
             folder_times: Vec::new(),
             bytes: 0,
-        })
+        }
     }
 
     /// Bytes of all files so far, holes included.

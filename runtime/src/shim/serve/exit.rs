@@ -70,6 +70,8 @@ impl Running {
         if let Err(error) = self.log.finish() {
             tracing::error!("output was lost: {error}");
         }
+        // A reader that has gone misses nothing.
+        self.attached.retain_mut(|attachment| attachment.hand_over().is_ok());
         let Some(ended) = self.ended.take() else { return 1 };
         let exit = Exit {
             code: ended.code,

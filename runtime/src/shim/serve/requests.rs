@@ -19,8 +19,10 @@ use crate::shim::{exec, plan};
 /// A command that was started in the container and has not ended.
 pub(super) struct Exec {
     pub(super) id: u64,
-    /// Whom to tell; `None` after that client has gone.
+    /// Whom to tell.
     connection: u64,
+    /// It goes on when that client goes.
+    detached: bool,
     /// `None` when everything was read from it.
     pub(super) report: Option<OwnedFd>,
     text: Vec<u8>,
@@ -37,7 +39,7 @@ impl Running {
         let done = match request {
             Request::Signal { signal } => self.signal(signal),
             Request::Resize(size) => self.resize(size),
-            Request::Attach { stdin } => self.attach(connection, fds, stdin),
+            Request::Attach { stdin, whole, size } => self.attach(connection, fds, stdin, whole, size),
             Request::Exec(config) => match self.exec(connection, &config, fds) {
                 // The answer follows when the command runs or has failed.
                 Ok(()) => return,
@@ -79,13 +81,24 @@ impl Running {
         }
     }
 
-    fn attach(&mut self, connection: u64, fds: Vec<OwnedFd>, stdin: bool) -> Result<(), Failure> {
+    fn attach(
+        &mut self,
+        connection: u64,
+        fds: Vec<OwnedFd>,
+        stdin: bool,
+        whole: bool,
+        size: Option<TtySize>,
+    ) -> Result<(), Failure> {
         if stdin && self.stdin.is_none() && !self.terminal {
             return Err(Failure::new("its standard input is not open"));
         }
-        let attachment = Attachment::new(connection, fds, stdin)
+        let attachment = Attachment::new(connection, fds, stdin, whole)
             .map_err(|error| Failure::new(format!("cannot attach: {error}")))?;
         self.attached.push(attachment);
+        if let Some(size) = size {
+            // A container without a terminal has no size.
+            let _ = self.resize(size);
+        }
         Ok(())
     }
 
@@ -118,6 +131,7 @@ impl Running {
         self.execs.push(Exec {
             id,
             connection,
+            detached: config.detached,
             report,
             text: Vec::new(),
             helper,
@@ -193,7 +207,7 @@ impl Running {
 
     /// The client of `connection` has gone: what it had started ends.
     pub(super) fn abandon(&mut self, connection: u64) {
-        for exec in self.execs.iter().filter(|exec| exec.connection == connection) {
+        for exec in self.execs.iter().filter(|exec| exec.connection == connection && !exec.detached) {
             exec.kill();
         }
     }
