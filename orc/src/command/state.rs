@@ -201,7 +201,7 @@ pub(crate) async fn remove(
     global: &Global,
     output: &Output,
 ) -> Outcome {
-    let mut target = Target::find(names, global, output).await?;
+    let mut target = Target::find(names, OneOffs::Included, global, output).await?;
     if target.is_nothing(output) {
         return Ok(());
     }
