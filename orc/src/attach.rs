@@ -218,12 +218,12 @@ impl Shown<'_> {
         match self.stopping {
             Some(Stopping::Interrupted(times)) if times >= 2 => Err(Failure::Exit(INTERRUPTED)),
             None => {
-                self.output.note("stopping; press Ctrl-C again to kill");
+                self.output.note_after_key("stopping; press Ctrl-C again to kill");
                 self.stopping = Some(Stopping::Interrupted(1));
                 self.stop(self.how.stop.clone()).await
             }
             Some(_) => {
-                self.output.note("killing; press Ctrl-C again to leave");
+                self.output.note_after_key("killing; press Ctrl-C again to leave");
                 self.stopping = Some(Stopping::Interrupted(2));
                 self.stop(StopHow { signal: Some("SIGKILL".to_owned()), grace_ms: Some(0) }).await
             }

@@ -95,6 +95,14 @@ impl Output {
         }
     }
 
+    /// Something worth knowing after a key was pressed, which a terminal shows where the cursor stood.
+    pub(crate) fn note_after_key(&self, text: &str) {
+        if self.live {
+            raw::stderr("\n");
+        }
+        self.note(text);
+    }
+
     /// Something that is probably not as meant.
     pub(crate) fn warning(&self, text: &str) {
         raw::stderr(&format!("{}: {text}\n", paint("warning", AnsiColor::Yellow, self.color_err)));

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anstyle::AnsiColor;
 
+use super::table::{cut, printable};
 use super::{paint, raw};
 
 /// Where one object stands.
@@ -89,7 +90,9 @@ impl Entry {
 fn line(symbol: &str, entry: &Entry, widths: (usize, usize)) -> String {
     let Step { label, text, .. } = &entry.step;
     let (first, second) = widths;
-    format!(" {symbol} {label:<first$}  {text:<second$}  {}", entry.note()).trim_end().to_owned()
+    // What a container's own words hold must not move the lines below.
+    let note = printable(&entry.note());
+    format!(" {symbol} {label:<first$}  {text:<second$}  {note}").trim_end().to_owned()
 }
 
 fn symbol(status: Status, turn: usize, color: bool) -> String {
@@ -195,14 +198,15 @@ impl Tty {
             shown.sort_by_key(|entry| entry.step.status == Status::Done);
             shown.truncate(rows - 2);
         }
-        let mut text = String::new();
+        // The cursor may not stand where it was left: a terminal shows the keys that are pressed.
+        let mut text = String::from("\r");
         if self.drawn > 0 {
             text.push_str(&format!("\u{1b}[{}A", self.drawn));
         }
         for entry in &shown {
             let sign = symbol(entry.step.status, self.turn, self.color);
             let escapes = sign.chars().count() - 1;
-            let line: String = line(&sign, entry, widths).chars().take(columns - 1 + escapes).collect();
+            let line = cut(&line(&sign, entry, widths), columns - 1 + escapes);
             text.push_str(&format!("\u{1b}[2K{line}\n"));
         }
         text.push_str("\u{1b}[0J");
@@ -251,6 +255,7 @@ mod tests {
         };
         check("network", "shop_default", "10.201.3.0/24", " ✔ network   shop_default    10.201.3.0/24");
         check("volume", "shop_data", "", " ✔ volume    shop_data");
+        check("web", "unhealthy", "no\nroute\u{1b}[2J", " ✔ web       unhealthy       no route [2J");
         check("a-very-long-name", "1/1 running", "", " ✔ a-very-long-name  1/1 running");
     }
 

@@ -66,6 +66,14 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
+/// A text of at most so many characters: where some are left out, a mark stands for them.
+pub(crate) fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
 /// A text in lines of at most so many characters, broken between words; a word that is longer stays whole.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
@@ -92,6 +100,14 @@ mod tests {
         table.row(["postgres".into(), "x".into(), String::new()]);
         let expect = "SERVICE   STATE        DETAIL\nweb       running [2J  ü\npostgres  x\n";
         assert_eq!(table.render(), expect);
+    }
+
+    #[test]
+    fn a_cut_says_that_it_is_one() {
+        let check = |text: &str, width: usize, expect: &str| assert_eq!(cut(text, width), expect);
+        check("größer", 6, "größer");
+        check("größer", 5, "größ…");
+        check("größer", 0, "…");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use cluster::{ContainerState, Health, Timestamp};
 use serde_json::{Value, json};
 
 use super::{Row, row_ports};
-use crate::output::table::Table;
+use crate::output::table::{Table, cut};
 
 /// Characters of a command, and of the name of a mount, unless all is asked for.
 const COMMAND_WIDTH: usize = 20;
@@ -140,10 +140,7 @@ impl About<'_> {
     }
 
     fn cut(&self, text: String, width: usize) -> String {
-        if self.whole || text.chars().count() <= width {
-            return text;
-        }
-        text.chars().take(width - 1).chain(['…']).collect()
+        if self.whole { text } else { cut(&text, width) }
     }
 }
 
