@@ -101,7 +101,10 @@ impl Loader<'_> {
         };
         let environment = self.included_environment(include, &base, scope)?;
         let inner = Scope { base, environment: Rc::new(environment), chain };
-        self.merged(&files, INCLUDED, &inner)
+        let included = self.merged(&files, INCLUDED, &inner)?;
+        // A fault in it remains one when the including file puts something else in its place.
+        crate::schema::check(&mut included.clone(), &PROJECT, &Place::TOP, included.span, &mut self.report);
+        Some(included)
     }
 
     fn included_environment(&mut self, include: &Include, base: &Path, scope: &Scope) -> Option<Environment> {

@@ -215,15 +215,19 @@ fn merge_pools(
 ) -> Node {
     let item_rule = rule.and_then(|rule| rule.shape.item());
     if let (Some(pools), Value::Seq(later)) = (base.as_seq_mut(), over.value) {
+        let mut earlier = std::mem::take(pools);
         for pool in later {
-            let same = pools.iter().position(|known| known.get("subnet") == pool.get("subnet"));
-            match same {
-                Some(index) => {
-                    let known = pools.remove(index);
-                    pools.insert(index, merge_default(known, pool, item_rule, place, report));
-                }
-                None => pools.push(pool),
-            }
+            let same = earlier.iter().position(|known| known.get("subnet") == pool.get("subnet"));
+            pools.push(match same {
+                Some(index) => merge_default(earlier.remove(index), pool, item_rule, place, report),
+                None => pool,
+            });
+        }
+        for dropped in earlier {
+            report.warning(
+                dropped.span,
+                format!("this pool is dropped, since a later file sets `{place}` anew"),
+            );
         }
     }
     base

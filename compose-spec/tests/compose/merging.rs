@@ -185,6 +185,13 @@ fn address_pools_merge_by_subnet() {
 }
 
 #[test]
+fn pools_that_a_later_file_does_not_name_are_dropped() {
+    let fixture = "--- compose.yaml\nservices: {web: {image: a, networks: [n]}}\nnetworks: {n: {ipam: {config: [{subnet: 10.0.0.0/24}]}}}\n--- compose.override.yaml\nnetworks: {n: {ipam: {config: [{subnet: 10.1.0.0/24}]}}}\n";
+    check(fixture, "/networks/n/ipam/config", serde_json::json!([{"subnet": "10.1.0.0/24"}]));
+    assert!(crate::support::findings(fixture).contains("this pool is dropped"));
+}
+
+#[test]
 fn a_fault_in_a_file_remains_one_whatever_a_later_file_says() {
     let refused_over = |base: &str, over: &str, reason: &str| {
         let fixture = format!("--- compose.yaml\n{base}\n--- compose.override.yaml\n{over}\n");
@@ -196,4 +203,8 @@ fn a_fault_in_a_file_remains_one_whatever_a_later_file_says() {
         "`services.web.ports` must be a list",
     );
     refused_over("services: {web: {image: a}}", "services:", "`services` must be a mapping");
+    refused(
+        "--- compose.yaml\ninclude: [a.yaml]\nservices: {web: {image: a}}\n--- a.yaml\nservices: {web: }\n",
+        "`services.web` must be a mapping",
+    );
 }
