@@ -198,8 +198,14 @@ impl AgentCore {
             Owner::Watch(task) => self.for_task(task, |machine| machine.exited(id, result, now)),
             Owner::Probe(task) => self.for_task(task, |machine| machine.probed(id, result, now)),
             Owner::Network(name, spec) => {
+                let wished = self.assigned.as_ref().and_then(|assigned| assigned.networks.get(&name));
+                let wished = wished.map(network_spec);
                 if let Some(shared) = self.networks.get_mut(&name) {
                     shared.done(id, result.map(|_| spec), now);
+                    // The wish may have changed while it was made.
+                    if wished.is_some() && shared.ready().is_some_and(|made| Some(made) != wished.as_ref()) {
+                        shared.renew();
+                    }
                     self.touched.tasks.extend(shared.users());
                     self.projection.touch([name.clone()]);
                 }

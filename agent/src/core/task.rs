@@ -287,6 +287,8 @@ impl Machine {
         let running = matches!(self.container, Container::Running { .. });
         match wish {
             Wish::Unknown => Ok(()),
+            // Remembered only, and perhaps removed since.
+            _ if !world.synced && !self.has_container() => Ok(()),
             Wish::Gone(how) | Wish::Still(how) if running => self.leave(how, world, now),
             Wish::Gone(_) => self.tear_down(world),
             Wish::Prepared if running => self.wire(world),

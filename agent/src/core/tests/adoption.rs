@@ -166,6 +166,18 @@ fn nothing_is_told_that_follows_from_an_old_memory() {
 }
 
 #[test]
+fn what_is_only_remembered_is_not_made_anew() {
+    let mut bench = Bench::new();
+    bench.task("web", 1, plain());
+    bench.give(Input::Found(Box::default()));
+    bench.give(Input::Assigned(Box::new(Update::Remembered(bench.assigned.clone()))));
+    bench.work();
+    assert!(!bench.has_seen("do create"), "its stack may be gone");
+    bench.up();
+    assert!(bench.has_seen("do start 1"));
+}
+
+#[test]
 fn half_made_things_are_taken_away() {
     let mut bench = Bench::new();
     bench.assigned.networks.clear();

@@ -247,3 +247,18 @@ fn a_slots_own_volume_goes_to_its_next_task_or_away() {
     bench.work();
     assert!(bench.has_seen("remove volume shop.web.1."));
 }
+
+#[test]
+fn a_network_that_changes_while_it_is_made_is_made_again() {
+    let mut bench = Bench::new();
+    bench.task("web", 1, plain());
+    bench.complete();
+    for network in bench.assigned.networks.values_mut() {
+        network.subnet4 = "10.9.0.0/24".parse().unwrap();
+        network.gateway4 = "10.9.0.1".parse().unwrap();
+    }
+    bench.complete();
+    bench.clear();
+    bench.finish("ensure network", Ok(Outcome::Done));
+    assert!(bench.has_seen("do ensure network shop_default"), "the first one is not what is wished");
+}
