@@ -207,6 +207,12 @@ pub(crate) async fn remove(
     }
     target.wish(&RunAction::Stop(grace(timeout))).await?;
     target.reach(Goal::Stopped, None, output, "not everything has stopped").await?;
+    // One-offs that were to go with their end have gone.
+    let view = target.watch.view();
+    target.services.retain(|name| view.is_some_and(|view| view.services.contains_key(name)));
+    if target.services.is_empty() {
+        return Ok(());
+    }
     target.wish(&RunAction::Remove(StopHow::default())).await?;
     target.gone(output).await
 }
