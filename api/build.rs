@@ -2,7 +2,8 @@
 
 use std::error::Error;
 
-const PROTOS: [&str; 3] = ["proto/control.proto", "proto/dispatch.proto", "proto/node.proto"];
+const PROTOS: [&str; 4] =
+    ["proto/control.proto", "proto/dispatch.proto", "proto/node.proto", "proto/health.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     for proto in PROTOS {

@@ -17,6 +17,7 @@ use tonic::transport::Channel;
 
 use crate::chain;
 use crate::core::{Action, ActionId, Failure, FailureKind, Outcome, ProbeResult};
+use crate::knock;
 use crate::limits::{HEALTH_OUTPUT_BYTES, HEAVY_ACTIONS, PROBES};
 use crate::pull::{Pulls, pull};
 use crate::run::Event;
@@ -56,7 +57,7 @@ impl Executor {
         tracing::debug!(action = id.0, "{action}");
         let turn = match &action {
             Action::CreateContainer(_) | Action::Start(_) | Action::RemoveContainer(_) => Some(&self.heavy),
-            Action::Probe(..) => Some(&self.probes),
+            Action::Probe(..) | Action::Knock(..) => Some(&self.probes),
             _ => None,
         };
         let (turn, tools) = (turn.cloned(), self.tools.clone());
@@ -120,7 +121,10 @@ impl Tools {
             Action::Signal(task, signal) => of_runtime(runtime.ask_to_end(&task.to_string(), signal).await),
             Action::Kill(task) => of_runtime(runtime.kill_all(&task.to_string()).await),
             Action::RemoveContainer(task) => of_runtime(runtime.remove(&task.to_string()).await),
-            Action::Probe(task, exec) => probe(runtime, task, *exec).await.map(Outcome::Probed),
+            Action::Probe(task, exec) | Action::Hook(task, exec) => {
+                probe(runtime, task, *exec).await.map(Outcome::Probed)
+            }
+            Action::Knock(_, knock) => Ok(Outcome::Probed(knock::knock(&knock).await)),
             Action::SetBalance(balance) => {
                 net.set_balance(&balance).await.map(Outcome::Balanced).map_err(|e| net_failure(&e))
             }
@@ -187,7 +191,7 @@ impl Tools {
 /// The status of a process that SIGKILL ended.
 const KILLED: i32 = 137;
 
-/// Runs a health check and keeps the beginning of what it prints.
+/// Runs a health check or a hook and keeps the beginning of what it prints.
 async fn probe(runtime: &Runtime, task: TaskId, exec: ExecConfig) -> Result<ProbeResult, Failure> {
     let timeout = exec.timeout_ms.map(Duration::from_millis);
     let began = Instant::now();

@@ -14,6 +14,7 @@
 mod adopt;
 pub mod core;
 mod execute;
+mod knock;
 pub mod limits;
 mod machine;
 mod node;

@@ -4,6 +4,8 @@
 pub const RESTART_FIRST_MS: u64 = 100;
 /// The longest pause before a container is started again; each is twice the one before.
 pub const RESTART_LONGEST_MS: u64 = 60_000;
+/// Pauses of this length and longer are lengthened by chance, by a quarter at most.
+pub const RESTART_JITTER_FROM_MS: u64 = 1_000;
 /// A container that ran so long is not crash-looping: its next pause is the first one again.
 pub const RESTART_RESET_MS: u64 = 10_000;
 
@@ -30,6 +32,18 @@ pub const HEALTH_START_INTERVAL_MS: u64 = 5_000;
 pub const HEALTH_RETRIES: u32 = 3;
 /// Output of a health check that is kept, in bytes; Docker's value.
 pub const HEALTH_OUTPUT_BYTES: usize = 4_096;
+/// Health checks of a container that are remembered; Docker's value.
+pub const HEALTH_HISTORY: usize = 5;
+/// Output of each of them, in bytes.
+pub const HEALTH_HISTORY_BYTES: usize = 1_024;
+/// Between the first probes from outside (`x-probe`) of a container that is starting.
+pub const PROBE_FIRST_MS: u64 = 10;
+/// The longest pause between them.
+pub const PROBE_LONGEST_MS: u64 = 1_000;
+/// How long a probe from outside may fail after the start when nobody says otherwise: it begins at once.
+pub const PROBE_START_PERIOD_MS: u64 = 30_000;
+/// Of an answer to a probe from outside, so many bytes are read.
+pub const PROBE_ANSWER_BYTES: usize = 4_096;
 
 /// Happenings that wait for the loop; who has more to say waits.
 pub const EVENTS: usize = 1_024;
@@ -39,6 +53,8 @@ pub const EVENTS_AT_ONCE: usize = 256;
 pub const HEAVY_ACTIONS: usize = 16;
 /// Health checks that run at once.
 pub const PROBES: usize = 32;
+/// How long an agent that starts waits for a manager before it starts containers on its own memory's word.
+pub const WORD_WAIT_MS: u64 = 1_000;
 /// How long assignments may wait for the disk: they are only needed when no manager answers.
 pub const STORE_DELAY_MS: u64 = 500;
 /// The first pause before a lost session is opened again.

@@ -35,6 +35,12 @@ pub mod node {
     tonic::include_proto!("orc.node.v1");
 }
 
+/// The standard health check of gRPC servers, which containers may answer (`proto/health.proto`).
+#[allow(unreachable_pub, clippy::all, clippy::too_many_lines, reason = "generated")]
+pub mod health {
+    tonic::include_proto!("grpc.health.v1");
+}
+
 /// Clients and servers with the limits of this crate, so that both ends agree on them.
 mod limited {
     use tonic::transport::Channel;

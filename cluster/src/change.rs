@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Addresses, Desired, Ended, Gate, Network, NetworkName, NodeDescription, NodeId, ServiceKey, ServiceSpec,
-    StackName, StackSpec, StopHow, TaskId, TaskStatus, Timestamp, Version, VolumeName,
+    StackName, StackSpec, StopHow, TaskId, TaskStatus, Timestamp, UpdateStep, Version, VolumeName,
 };
 
 /// One step of the state, with the time at which it was decided.
@@ -116,6 +116,18 @@ pub enum ChangeKind {
         node: NodeId,
         /// Whether it may start.
         gate: Gate,
+        /// The task of the slot that it takes over from when it is ready (`order: start-first`).
+        #[serde(default)]
+        beside: Option<TaskId>,
+    },
+    /// A replacement gets on, or does not.
+    Update {
+        /// Which service.
+        service: ServiceKey,
+        /// The version decided on.
+        version: Version,
+        /// What becomes of it.
+        step: UpdateStep,
     },
     /// A task may start.
     OpenGate {
@@ -154,6 +166,10 @@ pub struct PutStack {
     /// Services whose containers are made anew although nothing changed (`--force-recreate`,
     /// `--always-recreate-deps`).
     pub force_recreate: BTreeSet<String>,
+    /// `--renew-anon-volumes`: containers that are replaced get anonymous volumes of their own, without the data of
+    /// those before them.
+    #[serde(default)]
+    pub renew_volumes: bool,
     /// `--no-recreate`: services that exist stay as they are.
     pub no_recreate: bool,
     /// `--remove-orphans`.
@@ -178,6 +194,7 @@ impl PutStack {
             partial: false,
             scale: BTreeMap::new(),
             force_recreate: BTreeSet::new(),
+            renew_volumes: false,
             no_recreate: false,
             remove_orphans: false,
             no_start: false,

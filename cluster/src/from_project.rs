@@ -158,7 +158,11 @@ fn service_spec(
             hash = mix(&hash, &[&spec.name.0, &serde_json::to_string(&spec.compose).unwrap_or_default()]);
         }
     }
-    Ok(ServiceSpec { compose: service.clone(), networks, files: mounts, volumes, hash, one_off: None })
+    let spec =
+        ServiceSpec { compose: service.clone(), networks, files: mounts, volumes, hash, one_off: None };
+    spec.probe()?;
+    spec.restarts_unhealthy()?;
+    Ok(spec)
 }
 
 /// The networks of a service: those it names, else the default one; none when `network_mode` says how its

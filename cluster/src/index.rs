@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{NetworkName, NodeId, Service, ServiceKey, State, Task, TaskId};
+use crate::{NetworkName, NodeId, Service, ServiceKey, State, Task, TaskId, Update};
 
 /// Lookup tables over a [`State`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +14,7 @@ pub(crate) struct Index {
     services: BTreeMap<NetworkName, BTreeSet<ServiceKey>>,
     dependents: BTreeMap<ServiceKey, BTreeSet<ServiceKey>>,
     short: BTreeSet<ServiceKey>,
+    updating: BTreeSet<ServiceKey>,
 }
 
 impl Index {
@@ -25,7 +26,7 @@ impl Index {
         }
         for (key, service) in state.services() {
             index.add_service(&key, service);
-            index.count_slots(&key, Some(service), &state.tasks);
+            index.note_service(&key, Some(service), &state.tasks);
         }
         index
     }
@@ -65,8 +66,8 @@ impl Index {
         }
     }
 
-    /// Notes whether the service wants a task for some slot that has none.
-    pub(crate) fn count_slots(
+    /// Notes whether the service wants a task for some slot that has none, and whether it is being updated.
+    pub(crate) fn note_service(
         &mut self,
         key: &ServiceKey,
         service: Option<&Service>,
@@ -77,11 +78,9 @@ impl Index {
         let short = service.is_some_and(|service| {
             service.wants_slot(1) && (1..=service.replicas).any(|slot| !taken.contains(&slot))
         });
-        if short {
-            self.short.insert(key.clone());
-        } else {
-            self.short.remove(key);
-        }
+        set(&mut self.short, key, short);
+        let updating = service.and_then(|service| service.update.as_ref()).is_some_and(Update::is_active);
+        set(&mut self.updating, key, updating);
     }
 
     pub(crate) fn tasks_of_service(&self, service: &ServiceKey) -> impl Iterator<Item = &TaskId> {
@@ -106,6 +105,19 @@ impl Index {
 
     pub(crate) fn short(&self) -> impl Iterator<Item = &ServiceKey> {
         self.short.iter()
+    }
+
+    pub(crate) fn updating(&self) -> impl Iterator<Item = &ServiceKey> {
+        self.updating.iter()
+    }
+}
+
+/// Puts a key in, or takes it out.
+fn set(keys: &mut BTreeSet<ServiceKey>, key: &ServiceKey, inside: bool) {
+    if inside {
+        keys.insert(key.clone());
+    } else {
+        keys.remove(key);
     }
 }
 

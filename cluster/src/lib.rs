@@ -3,8 +3,9 @@
 //! Invariant: pure. No clock, file, thread, randomness or hash map; the same changes in the same order
 //! give the same state on every manager.
 //!
-//! Invariant: three writers. A spec is written by the user's wish, `desired`, `gate` and allocations by
-//! the scheduler's decisions, a status by the agent's report; no field has two.
+//! Invariant: three writers. A spec is written by the user's wish (going back to the one before is its own
+//! standing order, `failure_action: rollback`), `desired`, `gate` and allocations by the scheduler's decisions,
+//! a status by the agent's report; no field has two.
 //!
 //! This is also the format of the log and of snapshots on disk (serde, [`FORMAT_VERSION`]).
 
@@ -16,10 +17,12 @@ mod id;
 mod index;
 pub mod limits;
 mod node;
+mod probe;
 mod stack;
 mod state;
 mod task;
 mod time;
+mod update;
 pub mod view;
 
 /// The vocabulary of [`ServiceSpec::compose`], for those who read it from here.
@@ -30,6 +33,7 @@ pub use from_project::{FileDigests, SpecError, SpecErrors};
 pub use hash::stable_hash;
 pub use id::{NetworkName, NodeId, ServiceKey, StackName, TaskId, Version, VolumeName};
 pub use node::{Ended, Endpoint, Network, Node, NodeDescription, NodeState, Volume, overlap};
+pub use probe::Probe;
 pub use stack::OneOff;
 pub use stack::{
     Addresses, Attachment, FileMount, NetworkSpec, Run, Service, ServiceSpec, Slot, Stack, StackSpec,
@@ -37,6 +41,8 @@ pub use stack::{
 };
 pub use state::{FORMAT_VERSION, State, Touched};
 pub use task::{
-    ContainerState, ContainerStatus, Desired, Exit, Gate, Health, Phase, Problem, StopHow, Task, TaskStatus,
+    CheckResult, ContainerState, ContainerStatus, Desired, Exit, Gate, Health, Phase, Problem, StopHow, Task,
+    TaskStatus,
 };
 pub use time::Timestamp;
+pub use update::{Update, UpdateState, UpdateStep};

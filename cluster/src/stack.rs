@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{NetworkName, StackName, StopHow, Timestamp, Version, VolumeName};
+use crate::{NetworkName, StackName, StopHow, Timestamp, Update, Version, VolumeName};
 
 /// A wish: all that one Compose project asks for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -126,6 +126,9 @@ pub struct Service {
     pub run: Run,
     /// Grows when its tasks must be replaced although the spec did not change (`--force-recreate`).
     pub forced: u64,
+    /// Grows when its next tasks must not find the anonymous volumes of those before them.
+    #[serde(default)]
+    pub volumes_renewed: u64,
     /// What each slot owns as long as it exists: it survives the replacement of its task.
     pub slots: BTreeMap<u32, Slot>,
     /// Its virtual address in each network, for `endpoint_mode: vip`.
@@ -139,6 +142,9 @@ pub struct Service {
     pub how: StopHow,
     /// The file does not name it any more, and nobody asked to remove such services.
     pub orphan: bool,
+    /// The replacement of its tasks, while it goes on or when it did not go well.
+    #[serde(default)]
+    pub update: Option<Update>,
     /// When the user last changed it.
     pub changed_at: Timestamp,
     /// The last change that touched it.
@@ -160,8 +166,6 @@ pub enum Run {
 /// What a slot owns over the lives of its tasks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slot {
-    /// The `Service::forced` that its newest task was made under.
-    pub forced: u64,
     /// Its addresses, by network. Clients cache them, so a replacement keeps them.
     pub addresses: BTreeMap<NetworkName, Addresses>,
 }
@@ -173,6 +177,13 @@ pub struct Addresses {
     pub v4: std::net::Ipv4Addr,
     /// IPv6, where the network has it.
     pub v6: Option<std::net::Ipv6Addr>,
+}
+
+impl Service {
+    /// What its tasks run or may come to run: the spec, and what an update could go back to.
+    pub fn specs(&self) -> impl Iterator<Item = &Arc<ServiceSpec>> {
+        std::iter::once(&self.spec).chain(self.update.as_ref().map(|update| &update.other))
+    }
 }
 
 impl NetworkSpec {

@@ -203,6 +203,11 @@ impl State {
         self.lookup.short()
     }
 
+    /// The services whose tasks are being replaced a few at a time.
+    pub fn services_updating(&self) -> impl Iterator<Item = &ServiceKey> {
+        self.lookup.updating()
+    }
+
     /// The services of the same stack whose `depends_on` names this one.
     pub fn dependents(&self, key: &ServiceKey) -> impl Iterator<Item = (&ServiceKey, &Service)> {
         self.lookup.dependents_of(key).filter_map(|dependent| Some((dependent, self.service(dependent)?)))
@@ -223,6 +228,6 @@ impl Service {
         self.wants_slot(task.slot)
             && task.spec.hash == self.spec.hash
             && !matches!(task.desired, crate::Desired::Remove(_))
-            && self.slots.get(&task.slot).is_some_and(|slot| slot.forced == self.forced)
+            && task.forced == self.forced
     }
 }

@@ -36,8 +36,17 @@ pub struct Task {
     pub restart_how: StopHow,
     /// What the agent last said of it.
     pub status: TaskStatus,
+    /// The `Service::forced` that it was made under.
+    #[serde(default)]
+    pub forced: u64,
+    /// The `Service::volumes_renewed` that it was made under: tasks of a slot share anonymous volumes by it.
+    #[serde(default)]
+    pub volumes_renewed: u64,
     /// When the manager made it.
     pub created_at: Timestamp,
+    /// When the manager first heard that it was ready, or had ended well.
+    #[serde(default)]
+    pub settled_at: Option<Timestamp>,
     /// The last change that touched it.
     pub version: Version,
 }
@@ -129,6 +138,9 @@ pub struct ContainerStatus {
     pub exit: Option<Exit>,
     /// What its health check says.
     pub health: Health,
+    /// The last checks when they last said something new, oldest first.
+    #[serde(default)]
+    pub checks: Vec<CheckResult>,
     /// The image it was made from, as the digest of the image's configuration (`sha256:...`).
     pub image: String,
 }
@@ -188,6 +200,19 @@ pub enum Health {
     },
 }
 
+/// What one health check said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// When it began.
+    pub began_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// Its exit status; 0 is good.
+    pub code: i32,
+    /// What it printed, cut to a limit.
+    pub output: String,
+}
+
 impl Task {
     /// The container runs and its present generation has been started.
     pub fn is_running(&self) -> bool {
@@ -211,6 +236,11 @@ impl Task {
             && self.container().is_some_and(|c| {
                 c.state == ContainerState::Running && matches!(c.health, Health::None | Health::Healthy)
             })
+    }
+
+    /// It does what it is there for: it is ready, or it has ended well.
+    pub fn is_settled(&self) -> bool {
+        self.is_ready() || self.finished().is_some_and(|exit| exit.code == 0 && exit.error.is_none())
     }
 
     /// The container's status, if there is a container.

@@ -1,13 +1,14 @@
 //! A stable fingerprint of what makes a service's containers different.
 
-use crate::project::{Project, Service};
+use crate::project::{Deploy, Project, Service};
 
 impl Project {
     /// A fingerprint (32 hexadecimal digits) of one service; `None` if there is none by that name.
     ///
     /// It changes when the containers must be replaced: not with the order of keys, and not with what only
     /// says when, how often or from what sources they are made (`build`, `pull_policy`, `scale`,
-    /// `deploy.replicas`, `depends_on`, `profiles`), as in docker compose.
+    /// `deploy.replicas`, `depends_on`, `profiles`), as in docker compose, or how they are replaced
+    /// (`deploy.update_config`, `deploy.rollback_config`).
     #[must_use]
     pub fn service_hash(&self, service: &str) -> Option<String> {
         self.services.get(service).map(|service| fingerprint(service))
@@ -24,7 +25,10 @@ fn fingerprint(service: &Service) -> String {
     service.profiles.clear();
     if let Some(deploy) = &mut service.deploy {
         deploy.replicas = None;
+        deploy.update_config = None;
+        deploy.rollback_config = None;
     }
+    service.deploy = service.deploy.filter(|deploy| **deploy != Deploy::default());
     // A service consists of strings, numbers and maps with string keys: that cannot fail to be JSON.
     let text = serde_json::to_vec(&service).unwrap_or_default();
     format!("{:032x}", fnv128(&text))

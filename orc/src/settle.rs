@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use cluster::view::{ServiceView, StackView, TaskView};
-use cluster::{ContainerState, ContainerStatus, Desired, Exit, Health, Phase, Run, Timestamp};
+use cluster::{ContainerState, ContainerStatus, Desired, Exit, Health, Phase, Run, Timestamp, UpdateState};
 use compose_spec::Condition;
 
 use crate::limits;
@@ -100,7 +100,37 @@ pub(crate) fn progress(service: &ServiceView, goal: Goal, now: Timestamp) -> Pro
     }
     let text = if wanted == 0 { word } else { format!("{done}/{wanted} {word}") };
     let look_again = looks.iter().filter_map(|look| look.look_again).min();
-    Progress { class, bad: looks.iter().any(|look| look.bad), text, note, look_again }
+    let progress = Progress { class, bad: looks.iter().any(|look| look.bad), text, note, look_again };
+    if matches!(goal, Goal::Started | Goal::Healthy) { of_update(service, progress) } else { progress }
+}
+
+/// Where a service stands whose tasks are being replaced, or were not all replaced.
+fn of_update(service: &ServiceView, mut progress: Progress) -> Progress {
+    match &service.update {
+        Some(UpdateState::Paused(why)) => return Progress::failed("update paused", why),
+        Some(UpdateState::RolledBack(why)) => return Progress::failed("rolled back", why),
+        Some(UpdateState::RollingBack(why)) => {
+            progress.class = Class::Working;
+            progress.text = format!("rolling back {}", progress.text);
+            progress.note.clone_from(why);
+        }
+        // What becomes of a failure is the update's to say.
+        Some(UpdateState::Running) if progress.class == Class::Failed && service.pending.is_empty() => {
+            progress.class = Class::Working;
+        }
+        Some(UpdateState::Running) | None => {}
+    }
+    // What is to be replaced may wait for something that does not come.
+    let stale = service.tasks.values().filter(|view| !is_current(view));
+    if let Some(wait) = stale.filter_map(|view| view.waits.as_ref()).max_by_key(|wait| wait.hopeless) {
+        if wait.hopeless {
+            progress.class = Class::Failed;
+        }
+        if progress.note.is_empty() || wait.hopeless {
+            progress.note.clone_from(&wait.reason);
+        }
+    }
+    progress
 }
 
 fn is_current(view: &TaskView) -> bool {
@@ -138,6 +168,11 @@ fn look(view: &TaskView, goal: Goal, now: Timestamp) -> Look {
     }
     if let Some(exit) = task.finished() {
         return ended(exit, goal);
+    }
+    // A hook that failed leaves its container running.
+    let lasting = task.status.problem.as_ref().filter(|problem| problem.retry_at.is_none());
+    if let Some(problem) = lasting.filter(|_| task.is_running()) {
+        return Look::new(Class::Failed, "running").note(&problem.message);
     }
     if task.is_running() {
         return running(view, goal, now);

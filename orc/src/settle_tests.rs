@@ -141,3 +141,25 @@ fn what_somebody_else_removed_is_not_waited_for() {
     check(Goal::Started, Verdict::Missed);
     check(Goal::Stopped, Verdict::Reached);
 }
+
+#[test]
+fn an_update_decides_what_its_failures_mean() {
+    use Status::{Failed, Working};
+    let check = |update: Option<UpdateState>, status: Status, text: &str, note: &str| {
+        let mut service = service(1, vec![exited(1, 127, Some("no"))]);
+        service.update = update;
+        let found = progress(&service, Goal::Started, NOW).step("web");
+        assert_eq!((found.status, found.text.as_str(), found.note.as_str()), (status, text, note));
+    };
+    let why = || "why".to_owned();
+    check(None, Failed, "0/1 exited (127)", "no");
+    check(Some(UpdateState::Running), Working, "0/1 exited (127)", "no");
+    check(Some(UpdateState::RollingBack(why())), Working, "rolling back 0/1 exited (127)", "why");
+    check(Some(UpdateState::RolledBack(why())), Failed, "rolled back", "why");
+    check(Some(UpdateState::Paused(why())), Failed, "update paused", "why");
+
+    let mut old = waiting(1);
+    (old.current, old.waits) = (false, old.waits.map(|wait| Wait { hopeless: true, ..wait }));
+    let found = progress(&service(1, vec![old]), Goal::Started, NOW).step("web");
+    assert_eq!((found.status, found.note.as_str()), (Failed, "waits for `db`"));
+}

@@ -134,6 +134,7 @@ pub(crate) mod tests {
             restarts: 0,
             exit: None,
             health: Health::None,
+            checks: Vec::new(),
             image: String::new(),
         });
         let phase = if container.is_some() { Phase::Started } else { Phase::Assigned };
@@ -150,7 +151,10 @@ pub(crate) mod tests {
                 generation: 1,
                 restart_how: Default::default(),
                 status: TaskStatus { phase, at: Timestamp(0), container, problem: None },
+                forced: 0,
+                volumes_renewed: 0,
                 created_at: Timestamp(1_000),
+                settled_at: None,
                 version: Version(1),
             },
             container_name: "shop-web-1".into(),
@@ -168,6 +172,7 @@ pub(crate) mod tests {
             removing: false,
             ports: Vec::new(),
             orphan: false,
+            update: None,
             tasks: tasks.into_iter().map(|view| (view.task.id, view)).collect(),
             pending: Default::default(),
         }

@@ -28,14 +28,22 @@ pub(crate) struct Round<'a> {
     /// What this round has given already.
     pub(crate) ledger: Ledger<'a>,
     blocked: BTreeMap<ServiceKey, Vec<Blocked>>,
+    /// When an update of a service that was looked at gets on without any happening.
+    wake_at: Option<Timestamp>,
 }
 
 /// Looks at what was touched and at what is due. Called with [`State::take_touched`] after each batch of
 /// applied changes, until it returns no change.
 #[must_use]
 pub fn decide(state: &State, touched: &Touched, now: Timestamp) -> Decision {
-    let mut round =
-        Round { state, now, changes: Vec::new(), ledger: Ledger::new(state), blocked: BTreeMap::new() };
+    let mut round = Round {
+        state,
+        now,
+        changes: Vec::new(),
+        ledger: Ledger::new(state),
+        blocked: BTreeMap::new(),
+        wake_at: None,
+    };
     let mut stacks = touched.stacks.clone();
     let mut services = touched.services.clone();
     if touched.room {
@@ -43,6 +51,7 @@ pub fn decide(state: &State, touched: &Touched, now: Timestamp) -> Decision {
         stacks.extend(state.services_short_of_tasks().map(|key| key.stack.clone()));
     }
     services.extend(services_of_lost_nodes(state, now));
+    services.extend(state.services_updating().cloned());
     for stack in &stacks {
         allocate::networks(&mut round, stack);
     }
@@ -52,7 +61,8 @@ pub fn decide(state: &State, touched: &Touched, now: Timestamp) -> Decision {
     reap::networks(&mut round, &touched.networks);
     reap::volumes(&mut round, &touched.volumes);
     reap::stacks(&mut round, &stacks);
-    Decision { changes: round.changes, wake_at: next_loss(state, now), blocked: round.blocked }
+    let wake_at = [round.wake_at, next_loss(state, now)].into_iter().flatten().min();
+    Decision { changes: round.changes, wake_at, blocked: round.blocked }
 }
 
 /// Looks at everything: the same result as [`decide`] gives step by step. For a new leader, and the oracle
@@ -95,6 +105,11 @@ impl Round<'_> {
     /// Says that a service was looked at.
     pub(crate) fn looked_at(&mut self, service: &ServiceKey) {
         self.blocked.entry(service.clone()).or_default();
+    }
+
+    /// Asks to be looked at again at this time.
+    pub(crate) fn wake_at(&mut self, at: Option<Timestamp>) {
+        self.wake_at = [self.wake_at, at].into_iter().flatten().min();
     }
 
     /// Says why a slot, or the task in it, waits.

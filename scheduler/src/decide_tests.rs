@@ -101,6 +101,7 @@ fn running(bench: &mut Bench, service: &str, health: Health) {
             restarts: 0,
             exit: None,
             health: health.clone(),
+            checks: Vec::new(),
             image: String::new(),
         });
     });
@@ -442,28 +443,27 @@ fn a_removal_under_way_can_be_hurried() {
 }
 
 #[test]
-fn what_restarts_with_its_dependency_is_replaced_after_it() {
+fn what_restarts_with_its_dependency_restarts_in_place_when_that_is_healthy_again() {
     let project = |image: &str| {
         wish(json!({"name": "hello", "services": {
             "db": {"image": image},
             "web": {"image": "x", "depends_on": {"db": {"condition": "service_healthy", "restart": true}}},
-            "log": {"image": "x", "depends_on": {"db": {"condition": "service_healthy"}}}
+            "log": {"image": "x", "depends_on": {"db": {"condition": "service_healthy"}}},
+            "top": {"image": "x", "depends_on": {"web": {"condition": "service_started", "restart": true}}}
         }}))
     };
     let mut bench = Bench::with_nodes(1);
     bench.up(project("one")).unwrap();
     bench.settle();
     bench.up(project("two")).unwrap();
-    check(
-        &bench.settle(),
-        "remove db.1
-         remove web.1
-         forget task db.1
-         create db.1 on a
-         forget task web.1
-         create web.1 on a, held
-         open web.1",
-    );
+    check(&bench.settle(), "remove db.1\nforget task db.1\ncreate db.1 on a\nopen web.1\nopen top.1");
+    let generations = |bench: &Bench| ["db", "web", "log", "top"].map(|name| bench.task(name, 1).generation);
+    assert_eq!(generations(&bench), [1, 2, 1, 2]);
+
+    let action = RunAction::Restart(StopHow::default());
+    bench.apply(ChangeKind::SetRun { services: vec![key("db")], action }).unwrap();
+    check(&bench.settle(), "open web.1\nopen top.1");
+    assert_eq!(generations(&bench), [2, 3, 1, 3]);
 }
 
 #[test]

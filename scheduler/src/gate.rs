@@ -1,6 +1,8 @@
 //! May a task start? What it depends on must have come as far as the file says.
 
-use cluster::{ContainerState, Desired, Health, Run, Service, ServiceKey, State, Task, compose_spec};
+use cluster::{
+    ContainerState, Desired, Health, Run, Service, ServiceKey, State, Task, Update, UpdateState, compose_spec,
+};
 
 /// Why a task may not start yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,8 +67,13 @@ fn reached(
             Reached::Never(why) => return Reached::Never(format!("waits for `{name}` {wish}: {why}")),
         }
     }
+    if not_yet.is_none() && ready >= service.replicas {
+        return Reached::Yes;
+    }
+    if let Some(Update { state: UpdateState::Paused(why), .. }) = &service.update {
+        return Reached::Never(format!("waits for `{name}` {wish}, and its update is paused: {why}"));
+    }
     match not_yet {
-        None if ready >= service.replicas => Reached::Yes,
         None => Reached::NotYet(format!("waits for `{name}` {wish}")),
         Some(why) if why.is_empty() => Reached::NotYet(format!("waits for `{name}` {wish}")),
         Some(why) => Reached::NotYet(format!("waits for `{name}` {wish}: {why}")),

@@ -6,6 +6,9 @@ use std::net::Ipv4Addr;
 /// node was silent for some time already when it was said to be down.
 pub const LOST_AFTER_MS: u64 = 10_000;
 
+/// Milliseconds for which a replaced slot is watched when `monitor` says nothing; Swarm's value.
+pub const MONITOR_MS: u64 = 5_000;
+
 /// The subnets of networks that ask for none are /24s of 10.201.0.0/16 to 10.254.0.0/16, in this order.
 pub const FIRST_POOL: u8 = 201;
 /// See [`FIRST_POOL`].

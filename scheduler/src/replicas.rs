@@ -7,13 +7,22 @@ use cluster::{ChangeKind, Desired, Forgotten, Gate, Run, Service, ServiceKey, St
 
 use crate::allocate::Needs;
 use crate::decide::Round;
+use crate::update::{self, Rollout, Turn};
 use crate::{gate, order, place, reap};
 
 /// Looks at one service: each of its tasks, each slot without one, and whether anything is left of it.
 pub(crate) fn look_at(round: &mut Round<'_>, key: ServiceKey) {
     round.looked_at(&key);
     let Some(service) = round.state.service(&key) else { return };
-    let mut look = Look { key: &key, service, gate: None, given: Needs::default(), made: BTreeMap::new() };
+    let rollout = update::look(round.state, &key, service, round.now);
+    round.wake_at(rollout.wake_at);
+    if let Some(step) = rollout.step {
+        // What else is to be done about the service is decided on what it is after this.
+        let version = service.version;
+        return round.changes.push(ChangeKind::Update { service: key, version, step });
+    }
+    let mut look =
+        Look { key: &key, service, rollout, gate: None, given: Needs::default(), made: BTreeMap::new() };
     let mut held = BTreeSet::new();
     let mut left = BTreeSet::new();
     let mut tasks: Vec<&Task> = round.state.tasks_of(&key).collect();
@@ -30,7 +39,7 @@ pub(crate) fn look_at(round: &mut Round<'_>, key: ServiceKey) {
     }
     for slot in (1..=service.replicas).filter(|slot| service.wants_slot(*slot) && !held.contains(slot)) {
         if !look.made.contains_key(&slot) {
-            look.fill(round, slot, None);
+            look.fill(round, slot, For::Empty);
         }
     }
     look.finish(round);
@@ -48,6 +57,8 @@ pub(crate) fn look_at(round: &mut Round<'_>, key: ServiceKey) {
 struct Look<'a> {
     key: &'a ServiceKey,
     service: &'a Service,
+    /// What becomes of tasks that are not current any more.
+    rollout: Rollout,
     /// The answer of the gate, once somebody asked: it is the same for all tasks of a service.
     gate: Option<Option<gate::Waits>>,
     /// What this look gave to slots.
@@ -64,7 +75,8 @@ impl Look<'_> {
                 // The whole service is in more of a hurry than this task was.
                 set_desired(round, task, Desired::Remove(self.service.how.clone()));
             }
-            if self.service.wants_slot(task.slot) {
+            let taken_over = self.holds_another(round, task);
+            if self.service.wants_slot(task.slot) && !taken_over {
                 let reason = if round.state.is_ready(task.node) {
                     "waits for its former container to stop".to_owned()
                 } else {
@@ -77,8 +89,15 @@ impl Look<'_> {
             }
             return false;
         }
-        if !self.service.is_current(task) || uses_doomed_volume(round, task) {
+        let current = self.service.is_current(task);
+        if uses_doomed_volume(round, task)
+            || !current && (round.is_lost(task.node) || is_in_the_way(round, task))
+        {
             self.retire(round, task);
+            return false;
+        }
+        if !current {
+            self.give_way(round, task);
             return false;
         }
         if round.is_lost(task.node) && self.service.run == Run::Started {
@@ -100,6 +119,34 @@ impl Look<'_> {
             return self.slot_waits(round, task.slot, Some(task), self.service.changed_at, reason);
         }
         set_desired(round, task, Desired::Remove(self.service.how.clone()));
+    }
+
+    /// A task that is not wished for like this any more gives way to its successor, in its turn.
+    fn give_way(&mut self, round: &mut Round<'_>, task: &Task) {
+        let Some(turn) = self.rollout.turns.get(&task.id).copied() else { return self.retire(round, task) };
+        let successor = self.holds_another(round, task);
+        if let Turn::Wait(why) = turn {
+            return self.slot_waits(round, task.slot, Some(task), self.service.changed_at, why.to_owned());
+        }
+        // What answers now is not taken away before its successor may start.
+        if task.is_serving()
+            && !successor
+            && let Some(waits) = self.gate(round)
+        {
+            let reason = format!("is replaced later: {}", waits.reason);
+            let wait = Wait { reason, hopeless: waits.hopeless, since: self.service.changed_at };
+            return round.waits(self.key, task.slot, Some(task.id), wait);
+        }
+        match turn {
+            Turn::StartBeside => drop(self.fill(round, task.slot, For::Beside(task))),
+            Turn::Stop | Turn::Wait(_) => self.retire(round, task),
+        }
+    }
+
+    /// Whether another task is in the same slot, and is to stay.
+    fn holds_another(&self, round: &Round<'_>, task: &Task) -> bool {
+        let mut tasks = round.state.tasks_of(self.key);
+        tasks.any(|other| other.id != task.id && other.slot == task.slot && other.is_wanted())
     }
 
     fn stop(&self, round: &mut Round<'_>, task: &Task, how: &StopHow) {
@@ -134,7 +181,7 @@ impl Look<'_> {
     /// A task whose node is lost is replaced if another node can have it; otherwise the node may come back.
     /// A node that does removes what is not among its assignments.
     fn move_away(&mut self, round: &mut Round<'_>, task: &Task) -> bool {
-        let moved = self.fill(round, task.slot, Some(task));
+        let moved = self.fill(round, task.slot, For::Lost(task));
         if moved {
             set_desired(round, task, Desired::Remove(self.service.how.clone()));
             round.changes.push(ChangeKind::Forget(Forgotten::Task(task.id)));
@@ -143,13 +190,14 @@ impl Look<'_> {
     }
 
     /// Gives a slot a task, with all that it needs, or says why it cannot have one.
-    fn fill(&mut self, round: &mut Round<'_>, slot: u32, instead_of: Option<&Task>) -> bool {
-        let needs = self.given.more(round, self.key, self.service, slot);
+    fn fill(&mut self, round: &mut Round<'_>, slot: u32, whom: For<'_>) -> bool {
+        let anew = matches!(whom, For::Beside(_));
+        let needs = self.given.more(round, self.key, self.service, (slot, anew));
         let placed = needs.and_then(|needs| Ok((place::choose(round, self.key, self.service)?, needs)));
         let (node, needs) = match placed {
             Ok(placed) => placed,
             Err(no) => {
-                self.cannot_fill(round, slot, instead_of, no);
+                self.cannot_fill(round, slot, &whom, no);
                 return false;
             }
         };
@@ -162,17 +210,23 @@ impl Look<'_> {
             round.waits(self.key, slot, None, wait);
         }
         let (service, version) = (self.key.clone(), self.service.version);
-        self.made.insert(slot, ChangeKind::CreateTask { service, version, slot, node, gate });
+        let beside = if let For::Beside(task) = whom { Some(task.id) } else { None };
+        self.made.insert(slot, ChangeKind::CreateTask { service, version, slot, node, gate, beside });
         true
     }
 
-    fn cannot_fill(&self, round: &mut Round<'_>, slot: u32, instead_of: Option<&Task>, mut no: No) {
-        if let Some(task) = instead_of {
-            let node = round.name_of(task.node);
-            no = No::not_now(format!("its node `{node}` is down, and {}", no.reason));
-        }
+    fn cannot_fill(&self, round: &mut Round<'_>, slot: u32, whom: &For<'_>, mut no: No) {
+        let task = match whom {
+            For::Empty => None,
+            For::Lost(task) => {
+                let node = round.name_of(task.node);
+                no = No::not_now(format!("its node `{node}` is down, and {}", no.reason));
+                Some(task.id)
+            }
+            For::Beside(task) => Some(task.id),
+        };
         let wait = Wait { reason: no.reason, hopeless: no.hopeless, since: self.service.changed_at };
-        round.waits(self.key, slot, instead_of.map(|task| task.id), wait);
+        round.waits(self.key, slot, task, wait);
     }
 
     /// Puts what the look gave and made among the changes: first what slots get, then their tasks.
@@ -205,10 +259,31 @@ fn uses_doomed_volume(round: &Round<'_>, task: &Task) -> bool {
     volumes.any(|volume| volume.removing)
 }
 
+/// Whether a task keeps a network from being made anew: all that are in it have to go first.
+fn is_in_the_way(round: &Round<'_>, task: &Task) -> bool {
+    let Some(stack) = round.state.stacks.get(&task.service.stack) else { return false };
+    task.endpoints.iter().any(|endpoint| {
+        let wished = stack.networks.values().find(|spec| spec.name == endpoint.network);
+        let found = round.state.networks.get(&endpoint.network);
+        wished.zip(found).is_some_and(|(wished, found)| !wished.compose.external && found.spec != *wished)
+    })
+}
+
 fn set_desired(round: &mut Round<'_>, task: &Task, desired: Desired) {
     if task.desired != desired {
         round.changes.push(ChangeKind::SetDesired { task: task.id, version: task.version, desired });
     }
+}
+
+/// For whom a slot gets a task.
+#[derive(Clone, Copy)]
+enum For<'t> {
+    /// It has none.
+    Empty,
+    /// The one it has is on a node that is lost.
+    Lost(&'t Task),
+    /// The one it has goes when the new one is ready.
+    Beside(&'t Task),
 }
 
 /// Why a slot cannot have a task now.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cluster::compose_spec::{
-    Condition, Dependency, Mount, MountKind, Network, Port, Project, Service, Volume,
+    Condition, Dependency, Mount, MountKind, Network, Port, Project, Service, UpdateConfig, Volume,
 };
 use cluster::view::PublishedPort;
 use cluster::{
@@ -69,19 +69,22 @@ struct ServiceShape {
     volume: bool,
     /// In a second network too.
     extra: bool,
+    /// How it is updated.
+    update: u8,
     /// What each earlier service is to this one: nothing, or a condition.
     depends: [u8; 4],
 }
 
 fn shape() -> impl Strategy<Value = ServiceShape> {
-    (0..4_u32, 0..2_u8, 0..5_u8, any::<[bool; 3]>(), [0..5_u8, 0..5, 0..5, 0..5]).prop_map(
-        |(replicas, image, port, [vip, volume, extra], depends)| ServiceShape {
+    (0..4_u32, 0..2_u8, 0..5_u8, any::<[bool; 3]>(), 0..4_u8, [0..5_u8, 0..5, 0..5, 0..5]).prop_map(
+        |(replicas, image, port, [vip, volume, extra], update, depends)| ServiceShape {
             replicas,
             image,
             port,
             vip,
             volume,
             extra,
+            update,
             depends,
         },
     )
@@ -121,11 +124,11 @@ fn project(stack: u8, shapes: &[ServiceShape]) -> Project {
             2 => vec![port(Some(&format!("80{}", shape.image)))],
             _ => vec![],
         };
-        if shape.vip {
-            let deploy =
-                cluster::compose_spec::Deploy { endpoint_mode: Some("vip".into()), ..Default::default() };
-            service.deploy = Some(Box::new(deploy));
-        }
+        service.deploy = Some(Box::new(cluster::compose_spec::Deploy {
+            endpoint_mode: shape.vip.then(|| "vip".into()),
+            update_config: update_config(shape.update),
+            ..Default::default()
+        }));
         if shape.extra {
             service.networks = [("default".to_owned(), None), ("extra".to_owned(), None)].into();
             project.networks.insert("extra".into(), Network::default());
@@ -157,6 +160,21 @@ fn project(stack: u8, shapes: &[ServiceShape]) -> Project {
         project.services.insert(SERVICES[index].into(), Box::new(service));
     }
     project
+}
+
+fn update_config(kind: u8) -> Option<UpdateConfig> {
+    let (order, parallelism, action) = match kind {
+        1 => ("start-first", 1, "rollback"),
+        2 => ("stop-first", 1, "pause"),
+        3 => ("start-first", 0, "continue"),
+        _ => return None,
+    };
+    Some(UpdateConfig {
+        order: Some(order.into()),
+        parallelism: Some(parallelism),
+        failure_action: Some(action.into()),
+        ..UpdateConfig::default()
+    })
 }
 
 fn port(published: Option<&str>) -> Port {
@@ -317,9 +335,19 @@ impl World {
 
 /// Nothing is given twice.
 fn check_once(state: &State) {
-    let mut slots = BTreeSet::new();
+    let mut slots: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for task in state.tasks.values().filter(|task| task.holds_slot()) {
-        assert!(slots.insert((&task.service, task.slot)), "two tasks in {}.{}", task.service, task.slot);
+        slots.entry((&task.service, task.slot)).or_default().push(task);
+    }
+    for ((service, slot), tasks) in slots {
+        assert!(tasks.len() <= 2, "{} tasks in {service}.{slot}", tasks.len());
+        if let [one, other] = tasks.as_slice() {
+            let current =
+                |task: &cluster::Task| state.service(service).is_some_and(|service| service.is_current(task));
+            assert!(!(current(one) && current(other)), "two tasks in {service}.{slot}");
+            let shared = one.endpoints.iter().find(|endpoint| other.endpoints.contains(endpoint));
+            assert_eq!(shared, None, "two tasks with one address in {service}.{slot}");
+        }
     }
     let mut addresses = BTreeMap::new();
     for (key, service) in state.services() {
@@ -412,7 +440,7 @@ proptest! {
         world.happen(&Happening::NodeUp(1));
         world.happen(&Happening::NodeUp(2));
         for stack in 0..2 {
-            let shape = ServiceShape { replicas: 2, image: 0, port: 0, vip: true, volume: true, extra: true, depends: [0; 4] };
+            let shape = ServiceShape { replicas: 2, image: 0, port: 0, vip: true, volume: true, extra: true, update: 0, depends: [0; 4] };
             let waits = ServiceShape { port: 4, depends: [2; 4], ..shape.clone() };
             world.happen(&Happening::Up { stack, shape: vec![shape, waits], force: false, orphans: true });
         }

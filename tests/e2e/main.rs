@@ -3,13 +3,17 @@
 
 mod commands;
 mod confinement;
+mod dependencies;
 mod engine;
 mod errors;
+mod health;
 mod hello;
 mod lifecycle;
 mod look;
 mod names;
 mod ports;
+mod replacement;
+mod restart;
 mod run;
 mod support;
 mod survive;

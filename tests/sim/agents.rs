@@ -85,7 +85,7 @@ impl World {
         host.wake = None;
         host.machine.watchers.clear();
         for (id, action) in std::mem::take(&mut host.open) {
-            let waits = matches!(action, Action::Watch(_) | Action::Probe(..));
+            let waits = matches!(action, Action::Watch(_) | Action::Probe(..) | Action::Knock(..));
             if self.rng.percent(50) && !waits {
                 let _ = self.agents[agent].machine.perform(id, &action, self.now, &mut self.rng);
             }

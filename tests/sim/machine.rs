@@ -180,7 +180,7 @@ impl Machine {
                 Some(_) => Ok(Outcome::Done),
                 None => Err(gone(*task)),
             },
-            Action::Probe(task, _) => self.probe(*task, now),
+            Action::Probe(task, _) | Action::Knock(task, _) => self.probe(*task, now),
             other => Err(Failure { message: format!("no machine can {other}"), kind: FailureKind::Lasting }),
         })
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use cluster::compose_spec::{
-    Condition, Dependency, Duration, Healthcheck, Mount, MountKind, Port, Project, Service, Volume,
+    Condition, Dependency, Deploy, Duration, Healthcheck, Mount, MountKind, Port, Project, Service,
+    UpdateConfig, Volume,
 };
 use cluster::{
     ChangeKind, FileDigests, PutStack, Refusal, RunAction, ServiceKey, StackName, StackSpec, StopHow, Version,
@@ -163,6 +164,7 @@ fn project(stack: usize, web: u32, image: u8) -> Project {
         }],
         depends_on: [depends("seed", Condition::CompletedSuccessfully), depends("store", Condition::Healthy)]
             .into(),
+        deploy: Some(Box::new(Deploy { update_config: Some(update_config(stack)), ..Deploy::default() })),
         ..Service::default()
     };
     for (name, service) in [("store", store), ("seed", seed), ("web", web)] {
@@ -170,6 +172,18 @@ fn project(stack: usize, web: u32, image: u8) -> Project {
     }
     project.volumes.insert("data".to_owned(), Volume::default());
     project
+}
+
+/// One at a time: in the first stack the new one starts first, in the second the old one stops first. Wishes are
+/// to be fulfilled in spite of all faults, so none of them ends an update.
+fn update_config(stack: usize) -> UpdateConfig {
+    UpdateConfig {
+        order: Some(if stack == 0 { "start-first" } else { "stop-first" }.to_owned()),
+        failure_action: Some("continue".to_owned()),
+        monitor: Some(Duration::from_secs(1)),
+        delay: (stack == 1).then(|| Duration::from_secs(1)),
+        ..UpdateConfig::default()
+    }
 }
 
 fn volume_mount() -> Mount {

@@ -5,8 +5,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ::core::net::IpAddr;
 use cluster::view::{Assignments, AssignmentsDelta};
-use cluster::{Ended, NetworkName, TaskId, TaskStatus, Timestamp};
+use cluster::{Ended, NetworkName, Probe, TaskId, TaskStatus, Timestamp};
 use overlay_net::{Balance, Conflict, EndpointSpec, NetworkSpec, View, Zone};
 use runtime::image::{ImageConfig, PullPolicy};
 use runtime::{ContainerConfig, ExecConfig, Exit, Found, Started};
@@ -139,10 +140,25 @@ pub enum Action {
     RemoveContainer(TaskId),
     /// Runs a health check. Answers [`Outcome::Probed`].
     Probe(TaskId, Box<ExecConfig>),
+    /// Knocks at a container from outside. Answers [`Outcome::Probed`].
+    Knock(TaskId, Box<Knock>),
+    /// Runs a hook of the container's life in it. Answers [`Outcome::Probed`].
+    Hook(TaskId, Box<ExecConfig>),
     /// Brings balanced addresses and ports to this. Answers [`Outcome::Balanced`].
     SetBalance(Box<Balance>),
     /// Writes to the node's own disk what must outlive the agent; done when it is durable.
     Keep(TaskId, Option<Record>),
+}
+
+/// A health check from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Knock {
+    /// The container's address.
+    pub address: IpAddr,
+    /// What is asked there.
+    pub probe: Probe,
+    /// How long it may take, in milliseconds.
+    pub timeout_ms: u64,
 }
 
 /// What an action gave.
@@ -165,7 +181,7 @@ pub enum Outcome {
     Started(Started),
     /// The container ended.
     Exited(Exit),
-    /// The health check answered.
+    /// The health check or hook has ended.
     Probed(ProbeResult),
     /// The ports that could not be had.
     Balanced(Vec<Conflict>),
@@ -229,6 +245,8 @@ impl fmt::Display for Action {
             Action::Kill(task) => write!(f, "kill {task}"),
             Action::RemoveContainer(task) => write!(f, "remove {task}"),
             Action::Probe(task, exec) => write!(f, "probe {task} {}", exec.args.join(" ")),
+            Action::Knock(task, knock) => write!(f, "probe {task} {:?} at {}", knock.probe, knock.address),
+            Action::Hook(task, exec) => write!(f, "hook {task} {}", exec.args.join(" ")),
             Action::SetBalance(balance) => write!(f, "balance {}", BalanceText(balance)),
             Action::Keep(task, Some(record)) => write!(f, "keep {task} {record}"),
             Action::Keep(task, None) => write!(f, "keep {task} nothing"),

@@ -26,8 +26,10 @@ impl Machine {
                 self.container =
                     Container::Running { pid: started.pid, started: at, dying: false, paused: found.paused };
                 self.adopted = true;
+                self.hooks = usize::MAX;
                 let check = origin.as_ref().and_then(|origin| origin.check.clone());
-                self.monitor = check.map(|check| Monitor::adopted(check, at, &Health::None, now));
+                self.monitor =
+                    check.map(|check| Monitor::adopted(check, at, &Health::None, (self.id.0, now)));
             }
             FoundState::Exited(exit) => {
                 // An end that is older than the record belongs to the run before the start that was decided.
@@ -41,6 +43,7 @@ impl Machine {
         self.answered = self.record.generation.saturating_sub(u64::from(unanswered));
         if !matches!(self.container, Container::Running { .. }) {
             self.stale = Some(Box::new(found.config));
+            self.orderly = Some(now);
         }
         self.origin = origin;
     }
@@ -73,7 +76,7 @@ impl Machine {
             return;
         };
         if let Some(check) = self.origin.as_ref().and_then(|origin| origin.check.clone()) {
-            self.monitor = Some(Monitor::adopted(check, started, &container.health, now));
+            self.monitor = Some(Monitor::adopted(check, started, &container.health, (self.id.0, now)));
         }
     }
 
@@ -99,6 +102,7 @@ pub(super) fn ended(exit: &runtime::Exit, stopped: bool) -> Ended {
         },
         ran_ms: exit.finished_at_ms.saturating_sub(started),
         stopped,
+        sick: false,
         verdict: None,
     }
 }

@@ -14,6 +14,8 @@
 
 mod action;
 mod adopt;
+mod checks;
+mod ending;
 mod health;
 mod intake;
 mod outcome;
@@ -41,7 +43,8 @@ use cluster::{Ended, NetworkName, NodeId, Problem, ServiceKey, TaskId, Timestamp
 use overlay_net::NetworkSpec;
 
 pub use action::{
-    Action, ActionId, Failure, FailureKind, Input, Inventory, Outcome, Output, ProbeResult, Report, Update,
+    Action, ActionId, Failure, FailureKind, Input, Inventory, Knock, Outcome, Output, ProbeResult, Report,
+    Update,
 };
 pub use record::{ORIGIN_LABEL, Origin, Record};
 pub use restart::pause_ms;

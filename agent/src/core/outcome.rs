@@ -43,7 +43,8 @@ impl Machine {
                 self.container =
                     Container::Running { pid: started.pid, started: at, dying: false, paused: false };
                 self.phase = self.phase.max(Phase::Started);
-                (self.armed, self.stop) = (false, None);
+                (self.armed, self.stop, self.sick, self.orderly) = (false, None, false, None);
+                (self.hooks, self.hook_failure) = (0, None);
                 self.answered = self.record.generation;
                 self.blobs.clear();
                 let check = self.origin.as_ref().and_then(|origin| origin.check.clone());
@@ -58,6 +59,8 @@ impl Machine {
                 }
             }
             (Step::Forget, _) => self.kept = false,
+            (Step::PostStart, Outcome::Probed(result)) => self.post_start_ended(&result),
+            (Step::PreStop, _) => self.pre_stop_ended(),
             // What signals and kills do is seen when the container ends.
             (Step::Signal | Step::Kill, _) => {}
             // An outcome that does not fit its action is an error of the executor, and as good as a failure.
@@ -75,11 +78,17 @@ impl Machine {
                 self.answered = self.record.generation;
                 self.phase = self.phase.max(Phase::Started);
                 let exit = Exit { code, oom: false, error: Some(failure.message), at: now };
-                self.container = Container::Ended(Ended { exit, ran_ms: 0, stopped: false, verdict: None });
+                self.orderly = None;
+                self.container =
+                    Container::Ended(Ended { exit, ran_ms: 0, stopped: false, sick: false, verdict: None });
             }
             // Somebody took the container away: it is made anew.
             (Step::Start | Step::Refresh, FailureKind::Gone) => self.lose_container(),
             (Step::RemoveContainer, FailureKind::Gone) => self.lose_container(),
+            // Its end is being waited for; there is nobody left to run a hook for.
+            (Step::PostStart, FailureKind::Gone) => self.hooks = usize::MAX,
+            (Step::PostStart, _) => self.post_start_failed(failure.message),
+            (Step::PreStop, _) => self.pre_stop_ended(),
             // It ends by itself, or will be killed; its end is being waited for.
             (Step::Signal | Step::Kill, _) => {}
             _ => self.trouble = Some(Trouble::after(self.trouble.as_ref(), failure, now)),
@@ -94,7 +103,7 @@ impl Machine {
 
     fn lose_container(&mut self) {
         self.container = Container::Absent;
-        (self.armed, self.stop, self.monitor) = (false, None, None);
+        (self.armed, self.stop, self.monitor, self.sick) = (false, None, None, false);
         self.stale = None;
     }
 
@@ -126,26 +135,15 @@ impl Machine {
         }
         self.watch = None;
         let Container::Running { started, .. } = self.container else { return };
-        let stopped = self.stop.is_some();
+        let sick = self.sick;
+        let stopped = self.stop.is_some() && !sick;
         let end = match result {
             Ok(Outcome::Exited(exit)) => ended(&exit, stopped),
             Ok(other) => unknown_end(started, now, format!("waiting gave {other:?}"), stopped),
             Err(failure) => unknown_end(started, now, failure.message, stopped),
         };
-        self.container = Container::Ended(end);
+        self.container = Container::Ended(Ended { sick, ..end });
         (self.stop, self.monitor, self.probe) = (None, None, None);
-    }
-
-    /// The health check ended.
-    pub(crate) fn probed(&mut self, id: ActionId, result: Result<Outcome, Failure>, now: Timestamp) {
-        let Some((_, began)) = self.probe.take_if(|(probe, _)| *probe == id) else { return };
-        let Some(monitor) = &mut self.monitor else { return };
-        let result = match result {
-            Ok(Outcome::Probed(result)) => result,
-            Ok(other) => failed_probe(format!("the check gave {other:?}")),
-            Err(failure) => failed_probe(failure.message),
-        };
-        monitor.answered(&result, began, now);
     }
 }
 
@@ -154,9 +152,5 @@ const UNKNOWN_CODE: i32 = 255;
 
 fn unknown_end(started: Timestamp, now: Timestamp, error: String, stopped: bool) -> Ended {
     let exit = Exit { code: UNKNOWN_CODE, oom: false, error: Some(error), at: now };
-    Ended { exit, ran_ms: now.ms_since(started), stopped, verdict: None }
-}
-
-fn failed_probe(output: String) -> super::action::ProbeResult {
-    super::action::ProbeResult { code: 1, timed_out: false, output }
+    Ended { exit, ran_ms: now.ms_since(started), stopped, sick: false, verdict: None }
 }

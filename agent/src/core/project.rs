@@ -46,8 +46,16 @@ impl Sight<'_> {
 
     /// The tasks that new connections go to.
     fn answering<'s>(&self, service: &'s ServiceEndpoints) -> Vec<(TaskId, &'s TaskEndpoint)> {
+        self.best(service.tasks.iter())
+    }
+
+    /// The ready ones of these tasks, or all that run while none is ready.
+    fn best<'s>(
+        &self,
+        tasks: impl Iterator<Item = (&'s TaskId, &'s TaskEndpoint)> + Clone,
+    ) -> Vec<(TaskId, &'s TaskEndpoint)> {
         let chosen = |wanted: fn(Local) -> bool| -> Vec<_> {
-            let tasks = service.tasks.iter().map(|(id, endpoint)| (*id, endpoint));
+            let tasks = tasks.clone().map(|(id, endpoint)| (*id, endpoint));
             tasks.filter(|(id, endpoint)| wanted(self.knows(*id, endpoint))).collect()
         };
         let ready = chosen(|task| task.ready);
@@ -144,12 +152,7 @@ impl Sight<'_> {
         // A port of one slot leads there or nowhere, whatever the others do.
         let of_slot: Vec<(TaskId, &TaskEndpoint)> = match port.slot {
             None => answering.to_vec(),
-            Some(slot) => service
-                .tasks
-                .iter()
-                .map(|(id, endpoint)| (*id, endpoint))
-                .filter(|(id, endpoint)| endpoint.slot == slot && self.knows(*id, endpoint).running)
-                .collect(),
+            Some(slot) => self.best(service.tasks.iter().filter(|(_, endpoint)| endpoint.slot == slot)),
         };
         let mut backends: Vec<IpAddr> =
             of_slot.iter().flat_map(|(_, endpoint)| self.public_addresses(endpoint)).collect();

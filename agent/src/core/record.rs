@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use cluster::compose_spec::Hook;
 use cluster::{NetworkName, ServiceKey, Timestamp, VolumeName};
 use serde::{Deserialize, Serialize};
 
@@ -47,10 +48,22 @@ pub struct Origin {
     pub image: String,
     /// Its health check, the image's part included.
     pub check: Option<Check>,
+    /// It is restarted when its checks fail, as far as its restart policy goes.
+    #[serde(default)]
+    pub restarts_unhealthy: bool,
+    /// Commands run in it after each start.
+    #[serde(default)]
+    pub post_start: Vec<Hook>,
+    /// Commands run in it before it is asked to end.
+    #[serde(default)]
+    pub pre_stop: Vec<Hook>,
     /// The signal that asks it to end.
     pub stop_signal: i32,
     /// Milliseconds until SIGKILL.
     pub grace_ms: u64,
+    /// Which volumes of its own the slot has; see `Task::volumes_renewed`.
+    #[serde(default)]
+    pub volumes_renewed: u64,
     /// Volumes of its own, by the path in the container.
     pub anonymous: BTreeMap<String, String>,
     /// Named volumes that it mounts.

@@ -8,7 +8,8 @@ use cluster::compose_spec::Condition;
 use cluster::{Health, ServiceKey, TaskId};
 
 use super::AgentCore;
-use super::restart::{Policy, Run, Verdict};
+use super::ending::judge;
+use super::restart::Verdict;
 use super::shared::{Hold, Trouble};
 use super::task::{Container, Machine, Step, Todo, Wish, World};
 
@@ -35,10 +36,7 @@ impl Machine {
             Container::Running { .. } => false,
             Container::Absent | Container::Created => true,
             Container::Ended(_) if self.armed || self.record.generation < task.generation => true,
-            Container::Ended(ended) => {
-                let run = Run { code: ended.exit.code, ran_ms: ended.ran_ms, ended: ended.exit.at };
-                ended.stopped || Policy::of(&task.spec).verdict(&self.record, run) != Verdict::Stay
-            }
+            Container::Ended(ended) => ended.stopped || judge(task, &self.record, ended) != Verdict::Stay,
         }
     }
 

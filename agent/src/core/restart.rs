@@ -4,7 +4,7 @@ use cluster::compose_spec::Duration;
 use cluster::{ServiceSpec, Timestamp};
 
 use super::record::Record;
-use crate::limits::{RESTART_FIRST_MS, RESTART_LONGEST_MS, RESTART_RESET_MS};
+use crate::limits::{RESTART_FIRST_MS, RESTART_JITTER_FROM_MS, RESTART_LONGEST_MS, RESTART_RESET_MS};
 
 /// A service's restart policy: `restart`, or `deploy.restart_policy` where that is present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +50,19 @@ pub(super) struct Run {
     pub ran_ms: u64,
     /// When it ended.
     pub ended: Timestamp,
+    /// Its health checks failed, which is a failure whatever its status says, and no long run.
+    pub sick: bool,
+    /// Spreads the pauses of containers that fail together.
+    pub seed: u64,
 }
 
 impl Policy {
+    /// Some end or other of a container is followed by another start.
+    #[must_use]
+    pub(super) fn ever_restarts(&self) -> bool {
+        self.when != When::Never
+    }
+
     /// The policy of a service. What Compose accepts without a meaning (`restart: wat`) means `no`.
     #[must_use]
     pub(super) fn of(spec: &ServiceSpec) -> Policy {
@@ -86,7 +96,7 @@ impl Policy {
     pub(super) fn verdict(&self, record: &Record, run: Run) -> Verdict {
         let wanted = match self.when {
             When::Never => false,
-            When::Failed => run.code != 0,
+            When::Failed => run.code != 0 || run.sick,
             When::Always => true,
         };
         let forgiven = self.window_ms.is_some_and(|window| run.ran_ms >= window);
@@ -94,8 +104,9 @@ impl Policy {
         if !wanted || self.attempts.is_some_and(|attempts| spent >= attempts) {
             return Verdict::Stay;
         }
-        let streak = if run.ran_ms >= RESTART_RESET_MS { 0 } else { record.streak };
-        let pause = pause_ms(RESTART_FIRST_MS, RESTART_LONGEST_MS, streak).max(self.delay_ms);
+        let streak = if run.ran_ms >= RESTART_RESET_MS && !run.sick { 0 } else { record.streak };
+        let pause = pause_ms(RESTART_FIRST_MS, RESTART_LONGEST_MS, streak);
+        let pause = pause.saturating_add(jitter(pause, run.seed, streak)).max(self.delay_ms);
         Verdict::Again {
             at: run.ended.plus_ms(pause),
             streak: streak.saturating_add(1),
@@ -108,6 +119,16 @@ impl Policy {
 #[must_use]
 pub fn pause_ms(first: u64, longest: u64, done: u32) -> u64 {
     first.saturating_mul(1_u64.checked_shl(done.min(32)).unwrap_or(u64::MAX)).min(longest)
+}
+
+/// Up to a quarter of a pause, by chance that a seed gives: containers that fail together because of one thing
+/// do not come back together. The short pauses of the first few attempts are left alone.
+fn jitter(pause: u64, seed: u64, streak: u32) -> u64 {
+    if pause < RESTART_JITTER_FROM_MS {
+        return 0;
+    }
+    let bytes = seed.to_le_bytes().into_iter().chain(streak.to_le_bytes());
+    cluster::stable_hash(bytes) % (pause / 4)
 }
 
 /// A Compose duration in milliseconds; a negative one is zero.

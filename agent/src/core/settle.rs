@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use cluster::view::TaskEndpoint;
 use cluster::{Desired, Network, NetworkName, TaskId, Timestamp, VolumeName};
 use overlay_net::{NetworkSpec, NetworkV6};
 
@@ -97,17 +98,22 @@ impl AgentCore {
         }
     }
 
-    /// Another task of its slot is assigned to this node, and is to stay.
+    /// Another task of its slot is here or will come, and has its volumes.
     fn has_heir(&self, machine: &Machine) -> bool {
-        let slot = machine.origin.as_ref().map(|origin| (&origin.service, origin.slot));
-        let Some((service, slot)) = slot else { return false };
+        let Some(origin) = &machine.origin else { return false };
+        let (service, slot) = (&origin.service, origin.slot);
         let Some(assigned) = &self.assigned else { return false };
         assigned.services.get(service).is_some_and(|service| {
-            service.tasks.iter().any(|(id, endpoint)| {
+            let expected = slot <= service.slots && service.volumes_renewed == origin.volumes_renewed;
+            let there = |(id, endpoint): (&TaskId, &TaskEndpoint)| {
                 let task = assigned.tasks.get(id);
-                let stays = task.is_some_and(|task| !matches!(task.desired, Desired::Remove(_)));
+                let stays = task.is_some_and(|task| {
+                    !matches!(task.desired, Desired::Remove(_))
+                        && task.volumes_renewed == origin.volumes_renewed
+                });
                 *id != machine.id && endpoint.slot == slot && stays
-            })
+            };
+            expected || service.tasks.iter().any(there)
         })
     }
 

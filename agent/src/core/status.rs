@@ -1,7 +1,8 @@
 //! What the manager is told of a task.
 
-use cluster::{ContainerState, ContainerStatus, Health, Problem, TaskStatus, Timestamp};
+use cluster::{CheckResult, ContainerState, ContainerStatus, Health, Problem, TaskStatus, Timestamp};
 
+use super::health::Monitor;
 use super::restart::Verdict;
 use super::shared::Trouble;
 use super::stop::Stop;
@@ -35,7 +36,11 @@ impl Machine {
             message: "it was killed and does not end: a process of it waits in the kernel".to_owned(),
             retry_at: self.wake,
         });
-        stuck.or_else(|| self.trouble.as_ref().map(Trouble::problem)).or_else(|| self.blocked.clone())
+        let hook = self.hook_failure.clone().map(|message| Problem { message, retry_at: None });
+        stuck
+            .or_else(|| self.trouble.as_ref().map(Trouble::problem))
+            .or_else(|| self.blocked.clone())
+            .or(hook)
     }
 
     fn container_status(&self, synced: bool) -> Option<ContainerStatus> {
@@ -56,14 +61,30 @@ impl Machine {
         };
         Some(ContainerStatus {
             state: self.container_state(synced),
-            generation: self.answered,
+            generation: self.answered_generation(),
             pid,
             started_at,
             restarts: self.record.restarts,
             exit,
             health: self.monitor.as_ref().map_or(Health::None, |monitor| monitor.state().clone()),
+            checks: self.checks(),
             image: origin.image.clone(),
         })
+    }
+
+    /// A start answers its generation when its `post_start` hooks have run: only then do others count on it.
+    fn answered_generation(&self) -> u64 {
+        let running = matches!(self.container, Container::Running { .. });
+        self.answered.saturating_sub(u64::from(running && self.next_hook().is_some()))
+    }
+
+    /// The last health checks; how those of a run that is over went stays known until the next one says more.
+    fn checks(&self) -> Vec<CheckResult> {
+        let told = self.monitor.as_ref().map(Monitor::checks).unwrap_or_default();
+        match (told, &self.reported.container) {
+            ([], Some(before)) => before.checks.clone(),
+            (told, _) => told.to_vec(),
+        }
     }
 
     fn container_state(&self, synced: bool) -> ContainerState {

@@ -1,5 +1,6 @@
-//! How a running container is ended: out of the balance, drain, stop signal, grace, SIGKILL.
+//! How a running container is ended: out of the balance, drain, hooks, stop signal, grace, SIGKILL.
 
+use cluster::compose_spec::Hook;
 use cluster::{StopHow, Timestamp};
 
 use super::record::Origin;
@@ -17,6 +18,8 @@ pub(super) struct Stop {
     serial: u64,
     /// Others of its service take over, and it had connections to lose.
     drains: bool,
+    /// How many of its `pre_stop` hooks have ended.
+    hooks: usize,
     /// When it was out of the balance.
     out: Option<Timestamp>,
     signalled: Option<Timestamp>,
@@ -24,12 +27,14 @@ pub(super) struct Stop {
 }
 
 /// What the end of a run needs next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Next {
     /// It must be out of the balance first.
     Balance,
     /// Nothing before this time.
     Wait(Timestamp),
+    /// Run this hook, for so many milliseconds at most.
+    Hook(Hook, u64),
     /// Send the signal.
     Signal(i32),
     /// Kill everything in it.
@@ -40,7 +45,7 @@ impl Stop {
     /// It shall end; projection number `serial` is the first without it.
     #[must_use]
     pub(super) fn new(serial: u64, drains: bool) -> Stop {
-        Stop { serial, drains, out: None, signalled: None, killed: None }
+        Stop { serial, drains, hooks: 0, out: None, signalled: None, killed: None }
     }
 
     /// A signal was sent: there is no way back.
@@ -79,14 +84,24 @@ impl Stop {
         let (own_signal, own_grace) =
             origin.map_or((SIGTERM, STOP_GRACE_MS), |origin| (origin.stop_signal, origin.grace_ms));
         let signal = how.signal.as_deref().and_then(signal_number).unwrap_or(own_signal);
+        let grace = how.grace_ms.unwrap_or(own_grace);
+        let hook = origin.and_then(|origin| origin.pre_stop.get(self.hooks));
         match self.signalled {
             None if signal == SIGKILL => Next::Kill,
-            None => Next::Signal(signal),
+            None => match hook.filter(|_| grace > 0) {
+                Some(hook) => Next::Hook(hook.clone(), grace),
+                None => Next::Signal(signal),
+            },
             Some(signalled) => {
-                let deadline = signalled.plus_ms(how.grace_ms.unwrap_or(own_grace));
+                let deadline = signalled.plus_ms(grace);
                 if now < deadline { Next::Wait(deadline) } else { Next::Kill }
             }
         }
+    }
+
+    /// The hook of [`Next::Hook`] has ended, however it did: whoever is to stop stops.
+    pub(super) fn hook_ended(&mut self) {
+        self.hooks += 1;
     }
 
     /// The signal of [`Next::Signal`] is being sent.

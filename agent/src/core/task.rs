@@ -20,10 +20,11 @@ use super::action::{Action, ActionId};
 use super::health::Monitor;
 use super::project::Local;
 use super::record::{Origin, Record};
-use super::restart::{Policy, Run, Verdict};
+use super::restart::Verdict;
 use super::shared::{Hold, Shared, Trouble};
-use super::stop::{Next, Stop};
-use super::translate::Volumes;
+use super::stop::Stop;
+use super::translate::{self, Volumes};
+use crate::limits::WORD_WAIT_MS;
 
 /// A task on this machine.
 #[derive(Clone, Debug)]
@@ -54,6 +55,14 @@ pub(crate) struct Machine {
     pub(super) monitor: Option<Monitor>,
     /// It was found, and no assignment has said yet what was known of its health.
     pub(super) adopted: bool,
+    /// When it was found not running, until it is started.
+    pub(super) orderly: Option<Timestamp>,
+    /// Its health checks failed, and it is being restarted because of that.
+    pub(super) sick: bool,
+    /// How many of its `post_start` hooks were run since it was started.
+    pub(super) hooks: usize,
+    /// Which of them failed, and how.
+    pub(super) hook_failure: Option<String>,
     pub(super) stop: Option<Stop>,
     pub(super) trouble: Option<Trouble>,
     /// Why a network or volume that it waits for is not ready.
@@ -88,6 +97,8 @@ pub(crate) struct Ended {
     pub(super) ran_ms: u64,
     /// It was asked to end, so its restart policy has no say.
     pub(super) stopped: bool,
+    /// Its health checks had failed.
+    pub(super) sick: bool,
     /// What the restart policy says, once it was asked.
     pub(super) verdict: Option<Verdict>,
 }
@@ -116,6 +127,8 @@ pub(crate) enum Step {
     Refresh,
     Keep(Record),
     Start,
+    PostStart,
+    PreStop,
     Signal,
     Kill,
     RemoveContainer,
@@ -179,6 +192,10 @@ impl Machine {
             probe: None,
             monitor: None,
             adopted: false,
+            orderly: None,
+            sick: false,
+            hooks: 0,
+            hook_failure: None,
             stop: None,
             trouble: None,
             blocked: None,
@@ -215,7 +232,8 @@ impl Machine {
         let alive = self.lives() && self.stop.is_none();
         let wished = self.task.as_ref().is_some_and(|task| task.desired == Desired::Run);
         let content = self.monitor.as_ref().is_none_or(|monitor| *monitor.state() == Health::Healthy);
-        Local { running: alive, ready: alive && wished && content && !self.is_paused() }
+        let content = content && !self.is_paused() && self.next_hook().is_none();
+        Local { running: alive, ready: alive && wished && content }
     }
 
     /// The networks and volumes that it has or will have.
@@ -238,8 +256,13 @@ impl Machine {
         self.blocked = None;
         let wish = self.wish(world.synced);
         if let Some((_, step)) = &self.doing {
-            // What is fetched belongs to nobody yet: a task that is to go need not wait for it.
-            if !matches!((step, &wish), (Step::Pull | Step::Fetch(_), Wish::Gone(_))) {
+            // What is fetched belongs to nobody yet, and a hook may take its time: who is to go need not wait.
+            let gives_up = matches!(
+                (step, &wish),
+                (Step::Pull | Step::Fetch(_), Wish::Gone(_))
+                    | (Step::PostStart, Wish::Gone(_) | Wish::Still(_))
+            );
+            if !gives_up {
                 return None;
             }
             self.doing = None;
@@ -260,21 +283,8 @@ impl Machine {
         self.doing = Some((id, step));
     }
 
-    /// The health check that is due; the caller numbers it.
-    pub(crate) fn next_probe(&mut self, now: Timestamp) -> Option<Action> {
-        if !self.lives() || self.is_paused() || self.stop.is_some() {
-            return None;
-        }
-        let monitor = self.monitor.as_mut()?;
-        let exec = monitor.begin(now);
-        if let Some(due) = monitor.due() {
-            self.wake_at(due);
-        }
-        exec.map(|exec| Action::Probe(self.id, Box::new(exec)))
-    }
-
     /// Its container's first process is there.
-    fn lives(&self) -> bool {
+    pub(super) fn lives(&self) -> bool {
         matches!(self.container, Container::Running { dying: false, .. })
     }
 
@@ -299,16 +309,29 @@ impl Machine {
 
     fn run(&mut self, world: &World<'_>, now: Timestamp) -> Todo {
         let Some(task) = &self.task else { return Ok(()) };
-        let (generation, how) = (task.generation, task.restart_how.clone());
+        let generation = task.generation;
         let newer = self.record.generation < generation;
+        let how = if newer { task.restart_how.clone() } else { StopHow::default() };
         match &self.container {
             Container::Running { .. } => {
                 let committed = self.stop.as_ref().is_some_and(Stop::is_final);
-                if newer || committed {
+                if newer || committed || self.sick {
                     return self.leave(&how, world, now);
                 }
                 self.stop = None;
-                self.wire(world)
+                self.wire(world)?;
+                match self.next_hook() {
+                    None => Ok(()),
+                    Some(next) => {
+                        let exec = translate::hook(next, None);
+                        Err(Some((Step::PostStart, Action::Hook(self.id, Box::new(exec)))))
+                    }
+                }
+            }
+            // What this node remembers may be older than the last wish; a manager that is there says so soon.
+            _ if !world.synced && self.orderly.is_some_and(|found| now < found.plus_ms(WORD_WAIT_MS)) => {
+                self.wake = self.orderly.map(|found| found.plus_ms(WORD_WAIT_MS));
+                Err(None)
             }
             Container::Absent | Container::Created => {
                 self.prepare(world)?;
@@ -337,16 +360,6 @@ impl Machine {
         }
     }
 
-    /// What the restart policy says of the run that is over; asked once.
-    fn verdict(&mut self) -> Verdict {
-        let Container::Ended(ended) = &mut self.container else { return Verdict::Stay };
-        let Some(task) = &self.task else { return Verdict::Stay };
-        *ended.verdict.get_or_insert_with(|| {
-            let run = Run { code: ended.exit.code, ran_ms: ended.ran_ms, ended: ended.exit.at };
-            Policy::of(&task.spec).verdict(&self.record, run)
-        })
-    }
-
     /// Starts the container once `record` is on the disk: a start that an agent's death hides from the next
     /// agent would be made twice.
     fn start(&mut self, record: Record) -> Todo {
@@ -354,45 +367,6 @@ impl Machine {
             return Err(Some((Step::Start, Action::Start(self.id))));
         }
         Err(Some((Step::Keep(record.clone()), Action::Keep(self.id, Some(record)))))
-    }
-
-    fn leave(&mut self, how: &StopHow, world: &World<'_>, now: Timestamp) -> Todo {
-        let drains = world.has_others && self.monitor.as_ref().is_none_or(|m| *m.state() == Health::Healthy);
-        let stop = self.stop.get_or_insert_with(|| Stop::new(world.next_projection, drains));
-        match stop.next(how, self.origin.as_ref(), world.balanced, now) {
-            Next::Balance => Err(None),
-            Next::Wait(at) => {
-                self.wake_at(at);
-                Err(None)
-            }
-            Next::Signal(signal) => {
-                stop.signal_sent(now);
-                Err(Some((Step::Signal, Action::Signal(self.id, signal))))
-            }
-            Next::Kill => {
-                stop.kill_sent(now);
-                Err(Some((Step::Kill, Action::Kill(self.id))))
-            }
-        }
-    }
-
-    fn tear_down(&mut self, world: &World<'_>) -> Todo {
-        if self.container != Container::Absent {
-            return Err(Some((Step::RemoveContainer, Action::RemoveContainer(self.id))));
-        }
-        if self.wiring != Wiring::Absent {
-            return Err(Some((Step::RemoveNetns, Action::RemoveNetns(self.id))));
-        }
-        if let Some(origin) = self.origin.as_mut().filter(|_| !world.has_heir)
-            && let Some(name) = origin.anonymous.values().next().cloned()
-        {
-            return Err(Some((Step::RemoveOwnVolume(name.clone()), Action::RemoveVolume(name))));
-        }
-        if self.kept {
-            return Err(Some((Step::Forget, Action::Keep(self.id, None))));
-        }
-        self.phase = Phase::Removed;
-        Ok(())
     }
 
     pub(super) fn wake_at(&mut self, at: Timestamp) {

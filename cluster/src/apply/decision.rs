@@ -21,6 +21,7 @@ pub(super) struct NewTask {
     pub(super) slot: u32,
     pub(super) node: NodeId,
     pub(super) gate: Gate,
+    pub(super) beside: Option<TaskId>,
 }
 
 impl Step<'_> {
@@ -100,7 +101,7 @@ impl Step<'_> {
         let service = known(self.state, key)?;
         check_version(|| format!("service {key}"), version, service.version)?;
         let endpoints = check_new_task(self.state, key, service, &new)?;
-        let spec = service.spec.clone();
+        let (spec, forced, volumes_renewed) = (service.spec.clone(), service.forced, service.volumes_renewed);
         let desired = match &service.run {
             Run::Stopped(how) => Desired::Stop(how.clone()),
             Run::Started | Run::Absent => Desired::Run,
@@ -118,14 +119,16 @@ impl Step<'_> {
             generation: 1,
             restart_how: Default::default(),
             status: TaskStatus { at: self.at, ..TaskStatus::default() },
+            forced,
+            volumes_renewed,
             created_at: self.at,
+            settled_at: None,
             version: self.version,
         };
         self.state.tasks_made += 1;
         self.occupy(&task);
         if let Some(service) = service_mut(self.state, key) {
-            let forced = service.forced;
-            service.slots.entry(new.slot).or_default().forced = forced;
+            service.slots.entry(new.slot).or_default();
         }
         self.state.lookup.add_task(&task);
         self.state.tasks.insert(id, task);
@@ -204,7 +207,7 @@ fn scramble(count: u64) -> TaskId {
     TaskId(x ^ (x >> 31))
 }
 
-fn known<'a>(state: &'a State, key: &ServiceKey) -> Result<&'a Service, Refusal> {
+pub(super) fn known<'a>(state: &'a State, key: &ServiceKey) -> Result<&'a Service, Refusal> {
     state.service(key).ok_or_else(|| Refusal::Unknown { object: format!("service {key}") })
 }
 
@@ -295,7 +298,8 @@ fn check_new_task(
     if !service.wants_slot(slot) {
         return Err(conflict(format!("{key}.{slot} is not wished for any more")));
     }
-    if let Some(task) = state.tasks_of(key).find(|task| task.slot == slot && task.holds_slot()) {
+    let mut holders = state.tasks_of(key).filter(|task| task.slot == slot && task.holds_slot());
+    if let Some(task) = holders.find(|task| Some(task.id) != new.beside || service.is_current(task)) {
         return Err(conflict(format!("{key}.{slot} still has task {}", task.id)));
     }
     for name in service.spec.volumes.values() {
@@ -312,6 +316,10 @@ fn check_new_task(
             return Err(conflict(format!("{key}.{slot} has no address in network `{name}`")));
         };
         endpoints.push(Endpoint { network: name.clone(), v4: addresses.v4, v6: addresses.v6 });
+    }
+    let beside = new.beside.and_then(|id| state.tasks.get(&id));
+    if beside.is_some_and(|task| task.endpoints.iter().any(|endpoint| endpoints.contains(endpoint))) {
+        return Err(conflict(format!("{key}.{slot} has no address for two tasks at once")));
     }
     Ok(endpoints)
 }

@@ -1,5 +1,7 @@
 //! What leaves the state. Addresses and ports are free from then on, and not before.
 
+use std::collections::BTreeSet;
+
 use crate::apply::{Step, conflict};
 use crate::{
     Desired, Forgotten, NetworkName, NodeId, NodeState, Phase, Refusal, ServiceKey, StackName, State, TaskId,
@@ -26,7 +28,7 @@ impl Step<'_> {
         }
         let Some(task) = self.state.tasks.remove(&id) else { return Ok(()) };
         self.state.lookup.remove_task(&task);
-        self.drop_former_addresses(&task.service, task.slot);
+        self.drop_former_addresses(&task.service);
         self.state.touched.networks.extend(task.endpoints.iter().map(|e| e.network.clone()));
         self.tell_nodes_in(task.endpoints.iter().map(|e| &e.network));
         self.state.touched.room = true;
@@ -34,16 +36,18 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// A slot without task keeps the addresses of the networks that its service still takes part in.
-    fn drop_former_addresses(&mut self, key: &ServiceKey, slot: u32) {
-        if self.state.tasks_of(key).any(|task| task.slot == slot) {
-            return;
-        }
+    /// Slots keep the addresses of the networks that their service takes part in, or that a task of them is in.
+    pub(super) fn drop_former_addresses(&mut self, key: &ServiceKey) {
+        let tasks = self.state.tasks_of(key);
+        let used: BTreeSet<(u32, NetworkName)> = tasks
+            .flat_map(|task| task.endpoints.iter().map(|endpoint| (task.slot, endpoint.network.clone())))
+            .collect();
         let stack = self.state.stacks.get_mut(&key.stack);
-        if let Some(service) = stack.and_then(|stack| stack.services.get_mut(&key.service))
-            && let Some(slot) = service.slots.get_mut(&slot)
-        {
-            slot.addresses.retain(|network, _| service.spec.networks.contains_key(network));
+        let Some(service) = stack.and_then(|stack| stack.services.get_mut(&key.service)) else { return };
+        for (number, slot) in &mut service.slots {
+            slot.addresses.retain(|network, _| {
+                service.spec.networks.contains_key(network) || used.contains(&(*number, network.clone()))
+            });
         }
     }
 

@@ -8,6 +8,7 @@ mod decision;
 mod forget;
 mod report;
 mod run;
+mod update;
 mod wish;
 
 use std::collections::BTreeSet;
@@ -46,9 +47,9 @@ impl State {
 /// The service that a decision of the scheduler is about.
 fn subject(state: &State, kind: &ChangeKind) -> Option<ServiceKey> {
     match kind {
-        ChangeKind::Allocate { service, .. } | ChangeKind::CreateTask { service, .. } => {
-            Some(service.clone())
-        }
+        ChangeKind::Allocate { service, .. }
+        | ChangeKind::CreateTask { service, .. }
+        | ChangeKind::Update { service, .. } => Some(service.clone()),
         ChangeKind::OpenGate { task, .. } | ChangeKind::SetDesired { task, .. } => {
             state.tasks.get(task).map(|task| task.service.clone())
         }
@@ -84,9 +85,10 @@ impl Step<'_> {
             ChangeKind::Allocate { service, version, addresses, vips, host_ports } => {
                 self.allocate(&service, version, decision::Allocation { addresses, vips, host_ports })
             }
-            ChangeKind::CreateTask { service, version, slot, node, gate } => {
-                self.create_task(&service, version, decision::NewTask { slot, node, gate })
+            ChangeKind::CreateTask { service, version, slot, node, gate, beside } => {
+                self.create_task(&service, version, decision::NewTask { slot, node, gate, beside })
             }
+            ChangeKind::Update { service, version, step } => self.step_update(&service, version, step),
             ChangeKind::OpenGate { task, version } => self.open_gate(task, version),
             ChangeKind::SetDesired { task, version, desired } => self.set_desired(task, version, desired),
             ChangeKind::Forget(what) => self.forget(what),
@@ -139,7 +141,7 @@ impl Step<'_> {
                 touched.nodes.extend(&network.nodes);
             }
         }
-        state.lookup.count_slots(key, service, &state.tasks);
+        state.lookup.note_service(key, service, &state.tasks);
     }
 
     fn touch_network(&mut self, name: &NetworkName) {
@@ -189,6 +191,7 @@ impl Step<'_> {
             self.state.lookup.remove_service(key, &old);
             self.state.lookup.add_service(key, new);
             self.tell_nodes_in(old.spec.networks.keys());
+            self.drop_former_addresses(key);
         }
         self.state.touched.room = true;
         self.touch_service(key);

@@ -79,6 +79,9 @@ impl Step<'_> {
             return;
         }
         task.status = status;
+        if task.settled_at.is_none() && task.is_settled() {
+            task.settled_at = Some(self.at);
+        }
         task.version = self.version;
         let (service, node) = (task.service.clone(), task.node);
         self.touch_task(id, &service, node);
@@ -127,6 +130,7 @@ fn shorten(status: &mut TaskStatus) {
         if let crate::Health::Unhealthy { output, .. } = &mut container.health {
             cut(output);
         }
+        container.checks.iter_mut().for_each(|check| cut(&mut check.output));
         if let Some(error) = container.exit.as_mut().and_then(|exit| exit.error.as_mut()) {
             cut(error);
         }

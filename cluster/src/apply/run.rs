@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::apply::{Step, conflict, conflict_with_hint};
-use crate::{Refusal, Run, RunAction, Service, ServiceKey, StackName, StopHow, VolumeName};
+use crate::{Gate, Refusal, Run, RunAction, Service, ServiceKey, StackName, StopHow, VolumeName};
 
 impl Step<'_> {
     pub(super) fn remove_stack(
@@ -85,6 +85,7 @@ impl Step<'_> {
             }
         }
         for key in services.iter().collect::<BTreeSet<_>>() {
+            self.forget_rollback(key);
             match action {
                 RunAction::Start => {
                     self.set_service_run(key, Run::Started);
@@ -138,20 +139,29 @@ impl Step<'_> {
         });
     }
 
-    /// `depends_on: {x: {restart: true}}`: what depends so on a restarted service restarts with it.
-    fn restart_dependents_of(&mut self, restarted: &[ServiceKey], how: &StopHow) {
-        let mut again = BTreeSet::new();
-        for dependency in restarted {
-            for (key, service) in self.state.dependents(dependency) {
-                let restart =
-                    service.spec.compose.depends_on.get(&dependency.service).is_some_and(|d| d.restart);
-                if restart && !service.removing && service.run == Run::Started && !restarted.contains(key) {
-                    again.insert(key.clone());
+    /// `depends_on: {x: {restart: true}}`: what depends so on a service that is restarted or replaced restarts
+    /// in its turn, when that has come as far as the file says; and so does what depends so on that one.
+    pub(super) fn restart_dependents_of(&mut self, changed: &[ServiceKey], how: &StopHow) {
+        let mut again: BTreeSet<ServiceKey> = BTreeSet::new();
+        let mut next = changed.to_vec();
+        while let Some(dependency) = next.pop() {
+            for (key, service) in self.state.dependents(&dependency) {
+                let depends = service.spec.compose.depends_on.get(&dependency.service);
+                let restarts = depends.is_some_and(|depends| depends.restart)
+                    && !service.removing
+                    && service.run == Run::Started;
+                if restarts && !changed.contains(key) && again.insert(key.clone()) {
+                    next.push(key.clone());
                 }
             }
         }
         for key in again {
-            self.restart(&key, how);
+            self.change_tasks(&key, |task| {
+                task.generation += 1;
+                task.gate = Gate::Held;
+                task.restart_how = how.clone();
+                true
+            });
         }
     }
 
@@ -198,6 +208,7 @@ impl Step<'_> {
             super::conflict::check_replicas(key, &service.spec, *replicas)?;
         }
         for (key, replicas) in replicas {
+            self.forget_rollback(key);
             let Some(old) = self.state.service(key).cloned() else { continue };
             // As in docker compose, it is an `up` of the service with another number: what is stopped starts.
             let new = Service { replicas: *replicas, run: Run::Started, ..old.clone() };

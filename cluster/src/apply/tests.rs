@@ -53,7 +53,14 @@ fn running() -> State {
     apply(&mut state, ChangeKind::PutNode { node, description: NodeDescription::default() }).unwrap();
     up(&mut state, one("shop", json!({"image": "x", "network_mode": "host"}))).unwrap();
     let version = state.service(&key("web")).unwrap().version;
-    let create = ChangeKind::CreateTask { service: key("web"), version, slot: 1, node, gate: Gate::Held };
+    let create = ChangeKind::CreateTask {
+        service: key("web"),
+        version,
+        slot: 1,
+        node,
+        gate: Gate::Held,
+        beside: None,
+    };
     apply(&mut state, create).unwrap();
     state
 }
@@ -72,6 +79,7 @@ fn status(phase: Phase, container: Option<(ContainerState, u64)>) -> TaskStatus 
             at: Timestamp(1),
         }),
         health: Health::None,
+        checks: Vec::new(),
         image: String::new(),
     });
     TaskStatus { phase, container, ..TaskStatus::default() }
@@ -300,8 +308,14 @@ fn decisions_that_no_longer_fit_are_refused_and_looked_at_again() {
     assert!(matches!(apply(&mut state, open), Err(Refusal::Stale { .. })));
     assert!(state.touched.services.contains(&key("web")), "the scheduler has to look there again");
     let version = state.service(&key("web")).unwrap().version;
-    let again =
-        ChangeKind::CreateTask { service: key("web"), version, slot: 1, node: NodeId(1), gate: Gate::Open };
+    let again = ChangeKind::CreateTask {
+        service: key("web"),
+        version,
+        slot: 1,
+        node: NodeId(1),
+        gate: Gate::Open,
+        beside: None,
+    };
     assert!(matches!(apply(&mut state, again), Err(Refusal::Conflict { .. })));
     for what in [
         Forgotten::Task(task.id),

@@ -40,7 +40,7 @@ impl Step<'_> {
                 }
             }
         }
-        self.restart_dependents(&replaced);
+        self.restart_dependents_of(&replaced, &put.how);
         changed |= self.mark_orphans(&put);
         changed |= self.put_networks(&put);
         changed |= self.put_volumes(&put);
@@ -66,8 +66,10 @@ impl Step<'_> {
             (None, _) => spec.replicas(),
         };
         let replaced = old.is_some_and(|old| {
-            old.spec.hash != new.spec.hash || old.forced != new.forced && !self.has_no_task(key)
+            (old.spec.hash != new.spec.hash || old.forced != new.forced) && !self.has_no_task(key)
         });
+        new.volumes_renewed += u64::from(replaced && put.renew_volumes);
+        new.update = old.and_then(|old| self.update_of(key, old, &new, replaced));
         let mut changed = old != Some(&new);
         if changed {
             self.store_service(key, new);
@@ -86,26 +88,6 @@ impl Step<'_> {
 
     fn has_no_task(&self, key: &ServiceKey) -> bool {
         self.state.tasks_of(key).next().is_none()
-    }
-
-    /// `depends_on: {x: {restart: true}}`: what depends so on a replaced service is replaced after it.
-    fn restart_dependents(&mut self, replaced: &[ServiceKey]) {
-        let mut again = BTreeSet::new();
-        for dependency in replaced {
-            for (key, service) in self.state.dependents(dependency) {
-                let restart =
-                    service.spec.compose.depends_on.get(&dependency.service).is_some_and(|d| d.restart);
-                if restart && !service.removing && !replaced.contains(key) {
-                    again.insert(key.clone());
-                }
-            }
-        }
-        for key in again {
-            if let Some(mut service) = self.state.service(&key).cloned() {
-                service.forced += 1;
-                self.store_service(&key, service);
-            }
-        }
     }
 
     /// Services that the file does not name any more go if that is asked for, and are marked otherwise.
@@ -143,8 +125,9 @@ impl Step<'_> {
     fn put_networks(&mut self, put: &PutStack) -> bool {
         let name = &put.spec.name;
         let Some(stack) = self.state.stacks.get_mut(name) else { return false };
+        let staying = stack.services.values().filter(|service| !service.removing);
         let used: BTreeSet<&NetworkName> =
-            stack.services.values().filter(|s| !s.removing).flat_map(|s| s.spec.networks.keys()).collect();
+            staying.flat_map(Service::specs).flat_map(|spec| spec.networks.keys()).collect();
         let mut networks = put.spec.networks.clone();
         for (key, spec) in &stack.networks {
             if used.contains(&spec.name) && !networks.values().any(|other| other.name == spec.name) {
@@ -153,25 +136,15 @@ impl Step<'_> {
         }
         let changed = stack.networks != networks;
         stack.networks = networks;
-        let wished: BTreeSet<&NetworkName> = stack.networks.values().map(|spec| &spec.name).collect();
-        let mut turned = Vec::new();
-        for (network, value) in &mut self.state.networks {
-            let removing = !wished.contains(network);
-            if value.stack == *name && value.removing != removing {
-                value.removing = removing;
-                value.version = self.version;
-                turned.push(network.clone());
-            }
-        }
-        turned.iter().for_each(|network| self.touch_network(network));
-        changed || !turned.is_empty()
+        self.turn_networks(name) || changed
     }
 
     fn put_volumes(&mut self, put: &PutStack) -> bool {
         let name = &put.spec.name;
         let Some(stack) = self.state.stacks.get_mut(name) else { return false };
+        let staying = stack.services.values().filter(|service| !service.removing);
         let used: BTreeSet<&VolumeName> =
-            stack.services.values().filter(|s| !s.removing).flat_map(|s| s.spec.volumes.values()).collect();
+            staying.flat_map(Service::specs).flat_map(|spec| spec.volumes.values()).collect();
         let mut volumes = put.spec.volumes.clone();
         for (key, spec) in &stack.volumes {
             if used.contains(&spec.name) && !volumes.values().any(|other| other.name == spec.name) {
@@ -247,12 +220,14 @@ fn fresh(spec: Arc<ServiceSpec>, put: &PutStack) -> Service {
         spec,
         run: if put.no_start { Run::Stopped(put.how.clone()) } else { Run::Started },
         forced: 0,
+        volumes_renewed: 0,
         slots: Default::default(),
         vips: Default::default(),
         host_ports: Default::default(),
         removing: false,
         how: put.how.clone(),
         orphan: false,
+        update: None,
         changed_at: Default::default(),
         version: Default::default(),
     }
@@ -263,7 +238,7 @@ fn renewed(key: &ServiceKey, old: &Service, spec: &Arc<ServiceSpec>, put: &PutSt
     let mut new = old.clone();
     if !put.no_recreate || old.removing {
         if old.spec != *spec {
-            keep_choices(&mut new, spec);
+            keep_choices(&mut new, &old.spec, spec);
             new.spec = spec.clone();
         }
         if put.force_recreate.contains(&key.service) {
@@ -284,8 +259,7 @@ fn renewed(key: &ServiceKey, old: &Service, spec: &Arc<ServiceSpec>, put: &PutSt
 }
 
 /// Drops the chosen host ports and virtual addresses that the new spec does not ask for in the same way.
-fn keep_choices(service: &mut Service, spec: &ServiceSpec) {
-    let old = service.spec.clone();
+pub(super) fn keep_choices(service: &mut Service, old: &ServiceSpec, spec: &ServiceSpec) {
     service.host_ports.retain(|key, _| {
         let entry = key.split('/').next().and_then(|entry| entry.parse::<usize>().ok());
         entry.is_some_and(|entry| {

@@ -56,6 +56,8 @@ impl State {
             vips: service.vips.clone(),
             ports: service.published_ports(),
             tasks: self.tasks_of(key).map(|task| (task.id, task_endpoint(task))).collect(),
+            slots: if service.wants_slot(1) { service.replicas } else { 0 },
+            volumes_renewed: service.volumes_renewed,
         }
     }
 }

@@ -60,6 +60,12 @@ pub struct ServiceEndpoints {
     pub ports: Vec<PublishedPort>,
     /// Its tasks that have an address.
     pub tasks: BTreeMap<TaskId, TaskEndpoint>,
+    /// The slots that are wished for, from 1; a task that leaves one of them has or will have a successor.
+    #[serde(default)]
+    pub slots: u32,
+    /// See `Task::volumes_renewed`.
+    #[serde(default)]
+    pub volumes_renewed: u64,
 }
 
 /// A host port that leads to a service.
@@ -129,6 +135,9 @@ pub struct ServiceView {
     pub ports: Vec<PublishedPort>,
     /// The file does not name it any more.
     pub orphan: bool,
+    /// How the replacement of its tasks goes, if one goes on or did not go well.
+    #[serde(default)]
+    pub update: Option<crate::UpdateState>,
     /// Its tasks, by id.
     pub tasks: BTreeMap<TaskId, TaskView>,
     /// The slots that wait for a task, with the reason.

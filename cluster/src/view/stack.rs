@@ -60,6 +60,7 @@ impl State {
             removing: service.removing,
             ports: service.published_ports(),
             orphan: service.orphan,
+            update: service.update.as_ref().map(|update| update.state.clone()),
             tasks: self.tasks_of(key).map(|task| (task.id, self.task_view(task, waits))).collect(),
             pending: waits
                 .of(key)

@@ -40,12 +40,13 @@ pub(crate) fn networks(round: &mut Round<'_>, stack: &StackName) {
 
 impl Needs {
     /// What one more slot needs besides what it has and what its service is given already. Nothing is taken yet.
+    /// `anew`: the task that has the slot's addresses keeps them, so the slot gets others.
     pub(crate) fn more(
         &self,
         round: &mut Round<'_>,
         key: &ServiceKey,
         service: &Service,
-        slot: u32,
+        (slot, anew): (u32, bool),
     ) -> Result<Needs, No> {
         check_volumes(round, service)?;
         let mut needs = Needs::default();
@@ -53,7 +54,7 @@ impl Needs {
         for (name, attachment) in &service.spec.networks {
             let network = usable_network(round, key, name)?;
             let owned = service.slots.get(&slot).and_then(|slot| slot.addresses.get(name));
-            if !owned.is_some_and(|owned| address::fits(&network, attachment, *owned)) {
+            if anew || !owned.is_some_and(|owned| address::fits(&network, attachment, *owned)) {
                 addresses.insert(name.clone(), address::choose(round, &network, attachment, service)?);
             }
             let has_vip = service.vips.contains_key(name) || self.vips.contains_key(name);

@@ -37,7 +37,9 @@ fn attributes(service: &compose_spec::Service) -> serde_json::Map<String, Value>
         attributes.remove(name);
     }
     if let Some(Value::Object(deploy)) = attributes.get_mut("deploy") {
-        deploy.remove("replicas");
+        for name in ["replicas", "update_config", "rollback_config"] {
+            deploy.remove(name);
+        }
     }
     attributes
 }

@@ -8,11 +8,15 @@ mod text;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use cluster::{Change, ChangeKind, Desired, Forgotten, Gate, Refusal, ServiceKey, State, TaskId, Timestamp};
+use cluster::{
+    Change, ChangeKind, Desired, Forgotten, Gate, Refusal, Service, ServiceKey, State, Task, TaskId,
+    Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::decide::{Decision, decide, decide_all};
 use crate::limits::PLANNED_ROUNDS;
+use crate::update;
 
 pub use optimist::optimistic_reports;
 
@@ -75,7 +79,7 @@ impl fmt::Display for Step {
 /// # Errors
 /// The change would be refused.
 pub fn dry_run(state: &State, change: Change) -> Result<Plan, Refusal> {
-    let now = change.at;
+    let mut now = change.at;
     let mut planner = Planner { state: state.clone(), plan: Plan::default(), replaced: BTreeMap::new() };
     planner.state.touched = Default::default();
     planner.state.apply(change)?;
@@ -85,6 +89,11 @@ pub fn dry_run(state: &State, change: Change) -> Result<Plan, Refusal> {
         let decision = decide(&planner.state, &touched, now);
         let reports = optimistic_reports(&planner.state, now);
         if decision.changes.is_empty() && reports.is_empty() {
+            let updating = planner.state.services_updating().next().is_some();
+            if let Some(at) = decision.wake_at.filter(|_| updating) {
+                now = at;
+                continue;
+            }
             planner.note_waits(&decide_all(&planner.state, now));
             break;
         }
@@ -157,8 +166,15 @@ impl Planner {
                 let object = format!("network {}", network.spec.name);
                 self.step(StepKind::Create, object, network.subnet4.to_string());
             }
-            ChangeKind::CreateTask { service, slot, gate, .. } => {
+            ChangeKind::CreateTask { service, slot, gate, beside, .. } => {
                 let object = format!("{}.{slot}", service.service);
+                if let Some(cause) = beside.and_then(|id| self.cause_of_replacement(id)) {
+                    return self.step(
+                        StepKind::Replace,
+                        object,
+                        format!("{cause}; the new one starts first"),
+                    );
+                }
                 if let Some(cause) = self.replaced.remove(&(service.clone(), *slot)) {
                     return self.step(StepKind::Replace, object, cause);
                 }
@@ -189,8 +205,13 @@ impl Planner {
             }
             Desired::Stop(_) => self.step(StepKind::Stop, object, String::new()),
             Desired::Remove(_) => match service {
+                // Its successor is there already.
+                Some(service) if self.has_successor(task, service) => {}
                 Some(service) if service.wants_slot(task.slot) => {
-                    let cause = cause::of_replacement(task, service);
+                    let mut cause = cause::of_replacement(task, service);
+                    if let Some(obstacle) = update::obstacle_to_start_first(service) {
+                        cause = format!("{cause}; the old one stops first: {obstacle}");
+                    }
                     self.plan.steps.retain(|step| step.kind != StepKind::Start || step.object != object);
                     self.replaced.insert((task.service.clone(), task.slot), cause);
                 }
@@ -201,6 +222,16 @@ impl Planner {
                 None => {}
             },
         }
+    }
+
+    fn cause_of_replacement(&self, id: TaskId) -> Option<String> {
+        let task = self.state.tasks.get(&id)?;
+        Some(cause::of_replacement(task, self.state.service(&task.service)?))
+    }
+
+    fn has_successor(&self, task: &Task, service: &Service) -> bool {
+        let mut others = self.state.tasks_of(&task.service).filter(|other| other.slot == task.slot);
+        others.any(|other| service.is_current(other))
     }
 
     /// A refusal on the copy is of no interest: the next round decides anew.

@@ -78,6 +78,7 @@ fn running(task: &Task, now: Timestamp) -> ContainerStatus {
         restarts: 0,
         exit: None,
         health: Health::None,
+        checks: Vec::new(),
         image: String::new(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use cluster::{ChangeKind, Desired, Forgotten, Gate, State, TaskId};
+use cluster::{ChangeKind, Desired, Forgotten, Gate, State, TaskId, UpdateStep};
 
 use crate::decide::Decision;
 
@@ -43,11 +43,18 @@ fn line(state: &State, change: &ChangeKind) -> String {
             parts.extend(host_ports.iter().map(|(key, port)| format!("port {key}={port}")));
             format!("{} gets {}", service.service, parts.join(", "))
         }
-        ChangeKind::CreateTask { service, slot, node, gate, .. } => {
+        ChangeKind::CreateTask { service, slot, node, gate, beside, .. } => {
             let node = state.nodes.get(node).map_or("?", |node| node.description.name.as_str());
             let held = if *gate == Gate::Held { ", held" } else { "" };
-            format!("create {}.{slot} on {node}{held}", service.service)
+            let first = if beside.is_some() { ", before the old one stops" } else { "" };
+            format!("create {}.{slot} on {node}{held}{first}", service.service)
         }
+        ChangeKind::Update { service, step, .. } => match step {
+            UpdateStep::Fail { why, .. } => format!("update of {}: {why}", service.service),
+            UpdateStep::Pause(_) => format!("pause update of {}", service.service),
+            UpdateStep::RollBack(_) => format!("roll {} back", service.service),
+            UpdateStep::Finish => format!("finish update of {}", service.service),
+        },
         ChangeKind::OpenGate { task: id, .. } => format!("open {}", task(id)),
         ChangeKind::SetDesired { task: id, desired, .. } => {
             let verb = match desired {

@@ -2,6 +2,7 @@
 
 mod physical;
 mod state;
+mod update;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,6 +36,7 @@ pub(crate) struct Checks {
     reached: BTreeSet<(ServiceKey, Condition)>,
     started: BTreeSet<TaskId>,
     version: cluster::Version,
+    availability: update::Availability,
 }
 
 impl Checks {
@@ -53,6 +55,7 @@ impl Checks {
         }
         self.version = state.index;
         state::nothing_is_given_twice(state)?;
+        self.availability.look_at(state)?;
         self.forward_only(state)
     }
 
@@ -88,7 +91,9 @@ impl Checks {
                 self.saw(&seen)?;
             }
             running.look_at(machine, &self.given_up, |task| {
-                self.known.get(&task).map(|known| (known.service.clone(), known.slot))
+                let known = self.known.get(&task)?;
+                let most = if update::starts_first(&known.spec) { 2 } else { 1 };
+                Some((known.service.clone(), known.slot, most))
             })?;
         }
         Ok(())

@@ -12,24 +12,26 @@ use crate::user::{STACKS, Wish};
 /// All that runs at one moment, on all machines.
 #[derive(Default)]
 pub(super) struct Running {
-    slots: BTreeMap<(ServiceKey, u32), TaskId>,
+    slots: BTreeMap<(ServiceKey, u32), Vec<TaskId>>,
     addresses: BTreeMap<Ipv4Addr, TaskId>,
 }
 
 impl Running {
-    /// At most one container runs for a slot, and with an address, but for those of tasks that were given up
-    /// with a node out of reach.
+    /// At most one container runs for a slot (two where the new one starts first), and one with an address, but
+    /// for those of tasks that were given up with a node out of reach.
     pub(super) fn look_at(
         &mut self,
         machine: &Machine,
         given_up: &BTreeSet<TaskId>,
-        owner: impl Fn(TaskId) -> Option<(ServiceKey, u32)>,
+        owner: impl Fn(TaskId) -> Option<(ServiceKey, u32, usize)>,
     ) -> Result<(), Violation> {
         let running = machine.containers.keys().filter(|task| machine.is_running(**task));
         for task in running.filter(|task| !given_up.contains(task)) {
-            let Some(slot) = owner(*task) else { continue };
-            if let Some(other) = self.slots.insert(slot.clone(), *task) {
-                return Err(format!("{}.{} runs twice: {other} and {task}", slot.0, slot.1));
+            let Some((service, slot, most)) = owner(*task) else { continue };
+            let there = self.slots.entry((service.clone(), slot)).or_default();
+            there.push(*task);
+            if there.len() > most {
+                return Err(format!("{service}.{slot} runs too often: {there:?}"));
             }
             for address in machine.namespaces.get(task).into_iter().flatten() {
                 if let Some(other) = self.addresses.insert(*address, *task) {

@@ -1,17 +1,25 @@
 //! Nothing is given twice in the state.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use cluster::State;
+use cluster::{State, Task};
 
 use super::Violation;
+use super::update::starts_first;
 
 pub(super) fn nothing_is_given_twice(state: &State) -> Result<(), Violation> {
-    let mut slots = BTreeSet::new();
+    let mut slots: BTreeMap<_, Vec<&Task>> = BTreeMap::new();
     for task in state.tasks.values().filter(|task| task.holds_slot()) {
-        if !slots.insert((&task.service, task.slot)) {
-            return Err(format!("two tasks in {}.{}", task.service, task.slot));
+        slots.entry((&task.service, task.slot)).or_default().push(task);
+    }
+    for ((service, slot), tasks) in slots {
+        let current = |task: &Task| state.service(service).is_some_and(|service| service.is_current(task));
+        let succeeds = |one: &Task, other: &Task| starts_first(&one.spec) && !current(other);
+        match tasks.as_slice() {
+            [_] => {}
+            [one, other] if succeeds(one, other) || succeeds(other, one) => {}
+            more => return Err(format!("{} tasks in {service}.{slot}", more.len())),
         }
     }
     let mut addresses = BTreeMap::new();

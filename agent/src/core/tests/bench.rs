@@ -27,7 +27,7 @@ pub(super) struct Bench {
     now: Timestamp,
     open: BTreeMap<ActionId, Action>,
     pub(super) assigned: Assignments,
-    trace: Vec<String>,
+    pub(super) trace: Vec<String>,
     wake: Option<Timestamp>,
     pub(super) image: ImageConfig,
     pids: u32,
@@ -76,7 +76,10 @@ impl Bench {
             generation: 1,
             restart_how: stop(),
             status: TaskStatus::default(),
+            forced: 0,
+            volumes_renewed: 0,
             created_at: Timestamp(START),
+            settled_at: None,
             version: Version(1),
         };
         let endpoint = TaskEndpoint {
@@ -167,7 +170,9 @@ impl Bench {
     }
 
     fn next_open(&self, prefix: &str, only_short: bool) -> Option<ActionId> {
-        let lasting = |action: &Action| matches!(action, Action::Watch(_) | Action::Probe(..));
+        let lasting = |action: &Action| {
+            matches!(action, Action::Watch(_) | Action::Probe(..) | Action::Knock(..) | Action::Hook(..))
+        };
         let mut open = self.open.iter();
         let fits = |action: &Action| short(&action.to_string()).starts_with(prefix);
         open.find(|(_, action)| fits(action) && !(only_short && lasting(action))).map(|(id, _)| *id)

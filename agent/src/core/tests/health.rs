@@ -106,3 +106,79 @@ fn the_images_check_counts_where_the_service_says_nothing() {
         bench.check(expected);
     }
 }
+
+#[test]
+fn a_probe_from_outside_begins_at_once_and_comes_again_soon_until_it_is_answered() {
+    let mut bench = Bench::new();
+    bench.task("web", 1, json!({"x-probe": {"tcp": 80}, "healthcheck": {"interval": "10s"}}));
+    bench.up();
+    let first = "do probe 1 Tcp { port: 80 } at 10.0.0.2";
+    assert!(bench.has_seen(first), "there was nothing to wait for");
+    for pause in [10, 10, 10] {
+        bench.clear();
+        bench.probe(1, 1);
+        bench.pass(pause);
+        assert!(bench.has_seen(first));
+    }
+    bench.clear();
+    bench.probe(1, 0);
+    assert_eq!(bench.last_words(), "say 1 started running generation 1 healthy");
+    assert_eq!(bench.alarm(), Some(10_030), "what is healthy is asked at its interval");
+}
+
+#[test]
+fn an_unhealthy_container_is_restarted_where_its_policy_restarts_anything() {
+    let sick = |more: Value| {
+        let mut bench = Bench::new();
+        let mut compose = check_of(json!({"retries": 1}));
+        for (key, value) in more.as_object().unwrap() {
+            compose[key] = value.clone();
+        }
+        bench.task("web", 1, compose);
+        bench.up();
+        bench.pass(10_000);
+        bench.clear();
+        bench.probe(1, 1);
+        bench.work();
+        bench
+    };
+    for more in [json!({}), json!({"restart": "always", "x-on-unhealthy": "none"})] {
+        assert!(!sick(more.clone()).has_seen("do signal"), "{more}");
+    }
+    for policy in ["always", "on-failure"] {
+        let mut bench = sick(json!({"restart": policy}));
+        assert!(bench.has_seen("do signal 1 15"), "{policy}");
+        // A clean end is a failure all the same.
+        bench.exit(1, 0);
+        assert!(
+            bench.last_words().starts_with("say 1 started restarting at 10100"),
+            "{}",
+            bench.last_words()
+        );
+        bench.pass(100);
+        assert!(bench.last_words().contains("running generation 1 restarts 1"), "{}", bench.last_words());
+    }
+}
+
+#[test]
+fn the_last_checks_are_told_when_they_say_something_new() {
+    let mut bench = Bench::new();
+    bench.task("web", 1, check_of(json!({"retries": 9})));
+    bench.up();
+    let told = |bench: &Bench| {
+        let container = bench.assigned.tasks[&cluster::TaskId(1)].status.container.clone().unwrap();
+        container.checks.iter().map(|check| check.code).collect::<Vec<_>>()
+    };
+    for (code, expected) in [
+        (1, vec![1]),
+        (1, vec![1]),
+        (0, vec![1, 1, 0]),
+        (0, vec![1, 1, 0]),
+        (2, vec![1, 1, 0, 0, 2]),
+        (3, vec![1, 0, 0, 2, 3]),
+    ] {
+        bench.pass(10_000);
+        bench.probe(1, code);
+        assert_eq!(told(&bench), expected);
+    }
+}

@@ -4,6 +4,7 @@ mod adoption;
 mod bench;
 mod dying;
 mod health;
+mod hooks;
 mod life;
 mod names;
 mod restart;

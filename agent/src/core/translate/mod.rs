@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ::core::net::IpAddr;
+use cluster::compose_spec::Hook;
 use cluster::{NetworkName, Task};
 use overlay_net::EndpointSpec;
 use runtime::image::{ImageConfig, PullPolicy};
-use runtime::{ContainerConfig, Seccomp};
+use runtime::{ContainerConfig, ExecConfig, Seccomp};
 
 pub(super) use files::files;
 pub(super) use mounts::Volumes;
@@ -90,13 +91,32 @@ pub(super) fn origin(task: &Task, image: &str, config: &ImageConfig) -> Result<O
         slot: task.slot,
         generation: task.generation,
         image: image.to_owned(),
-        check: Check::of(compose.healthcheck.as_ref(), config.healthcheck.as_ref()),
+        check: Check::of(&task.spec, config.healthcheck.as_ref()),
+        restarts_unhealthy: task.spec.restarts_unhealthy()?,
+        post_start: compose.post_start.clone(),
+        pre_stop: compose.pre_stop.clone(),
         stop_signal,
         grace_ms: compose.stop_grace_period.map_or(STOP_GRACE_MS, duration_ms),
+        volumes_renewed: task.volumes_renewed,
         anonymous: mounts::anonymous(task, config),
         volumes: mounts::named(task),
         networks: networks(task),
     })
+}
+
+/// The process of a hook in its container. `timeout_ms`: after so long it is killed.
+#[must_use]
+pub(super) fn hook(hook: &Hook, timeout_ms: Option<u64>) -> ExecConfig {
+    let value = |(name, value): (&String, &Option<String>)| Some((name.clone(), value.clone()?));
+    ExecConfig {
+        args: hook.command.clone().unwrap_or_default(),
+        env: hook.environment.iter().filter_map(value).collect(),
+        user: hook.user.clone(),
+        working_dir: hook.working_dir.clone(),
+        privileged: hook.privileged,
+        timeout_ms,
+        ..ExecConfig::default()
+    }
 }
 
 /// The networks that a task is in.

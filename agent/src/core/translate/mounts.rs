@@ -45,12 +45,16 @@ pub(super) fn anonymous(task: &Task, image: &ImageConfig) -> BTreeMap<String, St
         .collect()
 }
 
-/// `shop.web.1.1f0c...`: the same for every task of the slot.
+/// `shop.web.1.1f0c...`: the same for every task of the slot, until the user asks for new ones.
 fn own_name(task: &Task, target: &str) -> String {
     const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;
     let hash = target.bytes().fold(BASIS, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
-    format!("{}.{}.{}.{hash:016x}", task.service.stack, task.service.service, task.slot)
+    let name = format!("{}.{}.{}.{hash:016x}", task.service.stack, task.service.service, task.slot);
+    match task.volumes_renewed {
+        0 => name,
+        renewed => format!("{name}.{renewed}"),
+    }
 }
 
 fn trimmed(target: &str) -> &str {

@@ -1,0 +1,140 @@
+//! Health checks, inside and outside of containers, and what follows from them; hooks.
+
+use crate::support::{Machine, eventually, eventually_some};
+
+fn container(machine: &Machine, service: &str) -> serde_json::Value {
+    let containers = machine.ps();
+    containers.into_iter().find(|container| container["Service"] == service).expect("its container")
+}
+
+#[test]
+fn an_unhealthy_container_must_be_restarted_where_its_policy_allows_it() {
+    let machine = Machine::new("unhealthy");
+    machine.compose(
+        "
+services:
+  web:
+    image: orc/demo
+    command: [demo, sleep]
+    restart: always
+    tmpfs: [/state]
+    post_start: [{command: [demo, write, /state/ok, 'yes']}]
+    healthcheck: {test: [CMD, demo, cat, /state/ok], interval: 200ms, retries: 2}
+  left:
+    image: orc/demo
+    command: [demo, sleep]
+    restart: always
+    x-on-unhealthy: none
+    healthcheck: {test: [CMD, demo, cat, /nothing], interval: 200ms, retries: 1}
+",
+    );
+    machine.orc(&["up", "-d"]).ok();
+    eventually("web is healthy", || container(&machine, "web")["Health"] == "healthy");
+    let before = container(&machine, "web");
+    machine.orc(&["exec", "web", "demo", "rm", "/state/ok"]).ok();
+    let after = eventually_some("it was restarted in place, and its hook made it healthy again", || {
+        let now = container(&machine, "web");
+        (now["Pid"] != before["Pid"] && now["Health"] == "healthy").then_some(now)
+    });
+    assert_eq!(after["ID"], before["ID"]);
+    let left = eventually_some("the other one is unhealthy", || {
+        let left = container(&machine, "left");
+        (left["Health"] == "unhealthy").then_some(left)
+    });
+    assert_eq!(left["State"], "running");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn a_probe_from_outside_must_need_no_program_in_the_container() {
+    let machine = Machine::new("probe");
+    machine.compose(
+        "
+services:
+  store:
+    image: orc/demo
+    command: [demo, store]
+    x-probe: {http: 80/healthz}
+  client:
+    image: orc/demo
+    command: [demo, get, 'http://store/healthz']
+    depends_on: {store: {condition: service_healthy}}
+  deaf:
+    image: orc/demo
+    command: [demo, sleep]
+    x-probe: {tcp: 81}
+    healthcheck: {interval: 100ms, start_period: 300ms, retries: 2}
+",
+    );
+    let up = machine.orc(&["up", "-d", "--wait"]);
+    assert_ne!(up.code, 0, "{up}");
+    up.says("cannot connect");
+    assert_eq!(container(&machine, "store")["Health"], "healthy");
+    eventually("the client found the store at its first try", || {
+        let client = container(&machine, "client");
+        client["State"] == "exited" && client["ExitCode"] == 0
+    });
+    assert_eq!(container(&machine, "deaf")["Health"], "unhealthy");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn what_is_no_probe_must_be_refused() {
+    let machine = Machine::new("no-probe");
+    machine.compose("services: {web: {image: orc/demo, command: [demo, sleep], x-probe: {http: web}}}");
+    let up = machine.orc(&["up", "-d"]);
+    assert_ne!(up.code, 0, "{up}");
+    up.says("does not begin with a port");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn hooks_must_run_as_their_user_after_the_start_and_before_the_stop() {
+    let machine = Machine::new("hooks");
+    machine.compose(
+        "
+services:
+  web:
+    image: orc/demo
+    command: [demo, sleep]
+    user: '1000'
+    volumes: ['notes:/notes']
+    post_start:
+      - {command: [demo, write, /notes/started, 'as root'], user: root, environment: {A: b}}
+    pre_stop:
+      - {command: [demo, write, /notes/stopped, 'as root'], user: root}
+  next:
+    image: orc/demo
+    command: [demo, cat, /notes/started]
+    volumes: ['notes:/notes']
+    depends_on: [web]
+volumes: {notes: {}}
+",
+    );
+    machine.orc(&["up", "-d"]).ok();
+    eventually("who depends on it started after the hook", || {
+        let next = container(&machine, "next");
+        next["State"] == "exited" && next["ExitCode"] == 0
+    });
+    machine.orc(&["stop", "-t", "5", "web"]).ok();
+    machine.orc(&["run", "--rm", "next", "demo", "cat", "/notes/stopped"]).exits(0).says("as root");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn a_hook_that_fails_must_be_told() {
+    let machine = Machine::new("hook-fails");
+    machine.compose(
+        "
+services:
+  web:
+    image: orc/demo
+    command: [demo, sleep]
+    post_start: [{command: [demo, cat, /nothing]}]
+",
+    );
+    let up = machine.orc(&["up", "-d"]);
+    assert_ne!(up.code, 0, "{up}");
+    up.says("`post_start` hook `demo cat /nothing`");
+    machine.leaves_nothing();
+}

@@ -1,0 +1,68 @@
+//! Restart policies: attempts, pauses, and what a stop means to them.
+
+use crate::support::{Machine, eventually};
+
+#[test]
+fn attempts_must_be_counted_and_then_given_up() {
+    let machine = Machine::new("attempts");
+    machine.compose(
+        "
+services:
+  deployed:
+    image: orc/demo
+    command: [demo, exit, '3']
+    deploy: {restart_policy: {condition: on-failure, max_attempts: 2}}
+  plain:
+    image: orc/demo
+    command: [demo, exit, '4']
+    restart: on-failure:1
+",
+    );
+    machine.orc(&["up", "-d"]);
+    eventually("both have given up", || {
+        let ps = machine.orc(&["ps", "-a"]);
+        let text = ps.ok();
+        text.contains("restarted 2 times") && text.contains("restarted once") && !text.contains("restarting")
+    });
+    let codes: Vec<_> = machine.ps().iter().map(|container| container["ExitCode"].clone()).collect();
+    assert!(codes.contains(&3.into()) && codes.contains(&4.into()), "{codes:?}");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn a_crash_loop_must_tell_its_next_attempt() {
+    let machine = Machine::new("crash-loop");
+    machine.compose(
+        "
+services:
+  web:
+    image: orc/demo
+    command: [demo, exit, '3']
+    restart: always
+",
+    );
+    machine.orc(&["up", "-d"]);
+    eventually("the pause is shown", || machine.orc(&["ps"]).ok().contains("restarting in"));
+    machine.leaves_nothing();
+}
+
+#[test]
+fn what_was_stopped_must_stay_so_whatever_its_policy_and_whoever_dies() {
+    let machine = Machine::new("stopped");
+    machine.compose(
+        "
+services:
+  web: {image: orc/demo, command: [demo, serve], restart: always}
+  one: {image: orc/demo, command: [demo, sleep], restart: unless-stopped}
+",
+    );
+    machine.orc(&["up", "-d"]).ok();
+    machine.orc(&["stop", "-t", "1", "one"]).ok();
+    let engine = machine.engine().expect("an engine runs");
+    machine.kill(engine, "KILL");
+    eventually("another engine knows the stack", || machine.ps().len() == 2);
+    assert_ne!(machine.engine(), Some(engine));
+    assert!(machine.pids_of("demo sleep").is_empty());
+    assert_eq!(machine.pids_of("demo serve").len(), 1);
+    machine.leaves_nothing();
+}
