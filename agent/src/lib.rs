@@ -54,6 +54,8 @@ pub struct AgentConfig {
     pub oci_runtime: Option<PathBuf>,
     /// Docker's `config.json` with credentials for registries.
     pub docker_config: Option<PathBuf>,
+    /// Docker's `certs.d` with the certificates of registries.
+    pub docker_certs: Option<PathBuf>,
     /// The executable that is run as shims and that the image `orc/demo` is made from. `None`: this process's own.
     pub program: Option<PathBuf>,
 }
@@ -103,7 +105,10 @@ pub async fn start(config: AgentConfig, manager: Channel) -> Result<Agent, Error
     let volumes = runtime::volume::Volumes::open(&config.data_dir)?;
     let store = Store::open(&config.data_dir.join("agent.redb"))?;
     let found = adopt::look(&runtime, &net, &store).await?;
-    let credentials = runtime::image::Credentials { docker_config: config.docker_config.clone() };
+    let credentials = runtime::image::Credentials {
+        docker_config: config.docker_config.clone(),
+        docker_certs: config.docker_certs.clone(),
+    };
 
     let (events, inbox) = run::channel();
     let executor = Executor::new(execute::Tools {

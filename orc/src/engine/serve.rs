@@ -137,6 +137,7 @@ fn agent_config(dirs: &Dirs, engine_id: String, node: NodeId) -> AgentConfig {
         node,
         oci_runtime: project::variable("ORC_RUNTIME").map(PathBuf::from),
         docker_config: project::docker_config(),
+        docker_certs: Some(PathBuf::from("/etc/docker/certs.d")),
         program: None,
     }
 }

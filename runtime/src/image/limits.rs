@@ -37,6 +37,12 @@ pub const REFUSALS_SHOWN: usize = 20;
 pub const ARCHIVE_ENTRIES: usize = 10_000;
 /// Docker's configuration file with credentials, in bytes.
 pub const DOCKER_CONFIG_BYTES: u64 = 1 << 20;
+/// Certificates of one registry that are read, each of at most [`CERTIFICATE_BYTES`].
+pub const CERTIFICATES: usize = 100;
+/// One file of certificates, in bytes.
+pub const CERTIFICATE_BYTES: u64 = 1 << 20;
+/// A realm's answer with a token, in bytes.
+pub const TOKEN_BYTES: u64 = 1 << 20;
 /// The store's own index of images, in bytes.
 pub const INDEX_FILE_BYTES: u64 = 64 << 20;
 /// A volume's name, in bytes: that of a folder.

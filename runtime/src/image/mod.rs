@@ -80,11 +80,13 @@ pub enum PullPolicy {
     Never,
 }
 
-/// Where credentials for registries come from.
+/// Where credentials for registries come from, and what registries are known by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// Docker's `config.json`; it may name credential helpers. A missing file means anonymous.
     pub docker_config: Option<PathBuf>,
+    /// Docker's `certs.d`: for each registry a folder with the certificates that are believed from it.
+    pub docker_certs: Option<PathBuf>,
 }
 
 /// What a pull is doing. Sizes are bytes.

@@ -65,7 +65,8 @@ mod tests {
             "https://index.docker.io/v1/": {"auth": "bWU6aHVi"}, "broken.io": {"auth": "!"}}}"#;
         std::fs::write(&path, text).unwrap();
         let ask = |reference: &str, path: Option<&std::path::Path>| {
-            let credentials = Credentials { docker_config: path.map(ToOwned::to_owned) };
+            let credentials =
+                Credentials { docker_config: path.map(ToOwned::to_owned), ..Credentials::default() };
             find(&reference.parse().unwrap(), &credentials)
         };
         let basic = |user: &str, password: &str| RegistryAuth::Basic(user.into(), password.into());

@@ -1,18 +1,22 @@
 //! Talking to a registry: what a reference means, and the bytes of blobs.
 //!
 //! Everything is bounded: connecting, silence, the number of attempts without progress, sizes. Plain http is
-//! spoken to registries on this machine only.
+//! spoken to registries on this machine only, unless `certs.d` has a folder for them.
 
 mod credentials;
 pub(super) mod manifest;
 pub(super) mod platform;
 mod retry;
+mod token;
+mod trust;
 
 use std::future::Future;
-use std::sync::Once;
+use std::sync::{Mutex, Once, PoisonError};
 
 use futures_util::StreamExt;
-use oci_client::client::{BlobResponse, Client, ClientConfig, ClientProtocol};
+use oci_client::client::{
+    BlobResponse, Certificate, CertificateEncoding, Client, ClientConfig, ClientProtocol,
+};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Reference as OciReference, RegistryOperation};
 
@@ -30,7 +34,13 @@ pub(super) struct Resolved {
 /// One registry, asked about one repository.
 pub(super) struct Registry<'a> {
     client: Client,
-    auth: RegistryAuth,
+    /// Name and password, or nothing.
+    known: RegistryAuth,
+    /// What the registry takes for them.
+    auth: Mutex<RegistryAuth>,
+    /// `https://registry.example`.
+    base: String,
+    certificates: Vec<Vec<u8>>,
     reference: &'a Reference,
     progress: &'a (dyn Fn(PullProgress) + Send + Sync),
 }
@@ -46,10 +56,17 @@ impl<'a> Registry<'a> {
         progress: &'a (dyn Fn(PullProgress) + Send + Sync),
     ) -> Result<Registry<'a>> {
         let (of, with) = (reference.clone(), credentials.clone());
-        let auth = tokio::task::spawn_blocking(move || credentials::find(&of, &with));
-        let auth = auth.await.map_err(Error::io("cannot look for credentials"))??;
-        let client = client(reference).map_err(|e| failed(reference, &retry::chain(&e)))?;
-        let registry = Registry { client, auth, reference, progress };
+        let look = tokio::task::spawn_blocking(move || {
+            Ok((credentials::find(&of, &with)?, trust::find(&of, &with)?))
+        });
+        let (known, trusted) = look.await.map_err(Error::io("cannot look for credentials"))??;
+        let plain = reference.is_loopback() && trusted.is_none();
+        let certificates = trusted.unwrap_or_default();
+        let client =
+            client(reference, plain, &certificates).map_err(|e| failed(reference, &retry::chain(&e)))?;
+        let base = format!("{}://{}", if plain { "http" } else { "https" }, host(reference));
+        let auth = Mutex::new(known.clone());
+        let registry = Registry { client, known, auth, base, certificates, reference, progress };
         registry.again(|| registry.log_in()).await?;
         Ok(registry)
     }
@@ -145,7 +162,10 @@ impl<'a> Registry<'a> {
     }
 
     async fn log_in(&self) -> Result<(), Failure> {
-        self.client.auth(&self.any_reference(), &self.auth, RegistryOperation::Pull).await?;
+        let auth =
+            token::exchange(self.reference, &self.base, &self.certificates, self.known.clone()).await?;
+        self.client.auth(&self.any_reference(), &auth, RegistryOperation::Pull).await?;
+        *self.auth.lock().unwrap_or_else(PoisonError::into_inner) = auth;
         Ok(())
     }
 
@@ -158,7 +178,8 @@ impl<'a> Registry<'a> {
     }
 
     async fn manifest(&self, asked: &OciReference) -> Result<(Vec<u8>, String), Failure> {
-        let (json, digest) = self.client.pull_manifest_raw(asked, &self.auth, &manifest::ACCEPT).await?;
+        let auth = self.auth.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (json, digest) = self.client.pull_manifest_raw(asked, &auth, &manifest::ACCEPT).await?;
         Ok((json.to_vec(), digest))
     }
 
@@ -186,19 +207,32 @@ impl<'a> Registry<'a> {
     }
 }
 
-fn client(reference: &Reference) -> Result<Client, oci_client::errors::OciDistributionError> {
+/// Where the registry answers: Docker's own goes by another name than its images.
+fn host(reference: &Reference) -> &str {
+    if reference.registry() == "docker.io" { "index.docker.io" } else { reference.registry() }
+}
+
+fn client(
+    reference: &Reference,
+    plain: bool,
+    certificates: &[Vec<u8>],
+) -> Result<Client, oci_client::errors::OciDistributionError> {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
         // An error means that the program has chosen one already, which is as good.
         let _chosen = rustls::crypto::ring::default_provider().install_default();
     });
-    let protocol = if reference.is_loopback() {
+    let protocol = if plain {
         ClientProtocol::HttpsExcept(vec![reference.registry().to_owned()])
     } else {
         ClientProtocol::Https
     };
     Client::try_from(ClientConfig {
         protocol,
+        extra_root_certificates: certificates
+            .iter()
+            .map(|pem| Certificate { encoding: CertificateEncoding::Pem, data: pem.clone() })
+            .collect(),
         connect_timeout: Some(limits::CONNECT_TIMEOUT),
         read_timeout: Some(limits::READ_TIMEOUT),
         user_agent: concat!("orc/", env!("CARGO_PKG_VERSION")),

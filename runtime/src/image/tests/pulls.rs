@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::server::{Content, Request, Response, Server};
+use super::server::{CA, Content, Request, Response, Server};
 use super::*;
 
 /// Three layers, sent in three ways, and the tag they have.
@@ -206,7 +206,7 @@ fn basic_credentials_come_from_the_docker_config() {
     let file = world.dir.path().join("config.json");
     let registry = reference.split('/').next().unwrap();
     std::fs::write(&file, json!({"auths": {registry: {"auth": BASIC}}}).to_string()).unwrap();
-    let credentials = Credentials { docker_config: Some(file) };
+    let credentials = Credentials { docker_config: Some(file), ..Credentials::default() };
     world.pull_as(&reference, PullPolicy::Missing, &credentials).unwrap();
 }
 
@@ -232,6 +232,65 @@ fn tokens_are_fetched_and_renewed() {
     let world = World::new();
     world.pull(&server.reference("app:1")).unwrap();
     assert_eq!(server.requests("/token").len(), 2);
+}
+
+#[test]
+fn passwords_become_tokens_but_are_not_sent_just_anywhere() {
+    const BASIC: &str = "dXNlcjpwYXNz";
+    let pull = |realm: &'static str| {
+        let (content, _) = three_layers();
+        let server = Server::start(content, move |request, response| {
+            let host = request.headers.get("host").cloned().unwrap_or_default();
+            let authorization = request.headers.get("authorization").cloned().unwrap_or_default();
+            if request.path.starts_with("/token") {
+                let known = authorization == format!("Basic {BASIC}");
+                return if known {
+                    Response::status(200).body(r#"{"access_token": "t"}"#)
+                } else {
+                    Response::status(401)
+                };
+            }
+            let challenge = format!(r#"Bearer realm="{}",service="test""#, realm.replace("HOST", &host));
+            let ask = || Response::status(401).header("www-authenticate", challenge);
+            if authorization == "Bearer t" { response } else { ask() }
+        });
+        let world = World::new();
+        let reference = server.reference("app:1");
+        let file = world.dir.path().join("config.json");
+        let registry = reference.split('/').next().unwrap();
+        std::fs::write(&file, json!({"auths": {registry: {"auth": BASIC}}}).to_string()).unwrap();
+        let credentials = Credentials { docker_config: Some(file), ..Credentials::default() };
+        world
+            .pull_as(&reference, PullPolicy::Missing, &credentials)
+            .map(drop)
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(pull("http://HOST/token"), Ok(()));
+    let error = pull("http://192.0.2.1/token").unwrap_err();
+    assert!(error.contains("http://192.0.2.1/token") && error.contains("others could read it"), "{error}");
+}
+
+#[test]
+fn a_registry_with_a_certificate_of_its_own_is_believed_when_its_folder_says_so() {
+    const BASIC: &str = "dXNlcjpwYXNz";
+    let (content, _) = three_layers();
+    let server = Server::secure(content, |request, response| {
+        let known = request.headers.get("authorization").is_some_and(|value| value.ends_with(BASIC));
+        let ask = || Response::status(401).header("www-authenticate", "Basic realm=\"test\"");
+        if known { response } else { ask() }
+    });
+    let world = World::new();
+    let reference = server.reference("app:1");
+    let registry = reference.split('/').next().unwrap();
+    let (config, certs) = (world.dir.path().join("config.json"), world.dir.path().join("certs.d"));
+    std::fs::write(&config, json!({"auths": {registry: {"auth": BASIC}}}).to_string()).unwrap();
+    std::fs::create_dir_all(certs.join(registry)).unwrap();
+    let credentials = Credentials { docker_config: Some(config), docker_certs: Some(certs.clone()) };
+    let error = world.pull_as(&reference, PullPolicy::Missing, &credentials).unwrap_err().to_string();
+    assert!(error.contains("certificate"), "nobody vouches for it yet: {error}");
+    assert!(server.requests("").is_empty(), "and nothing was asked of it");
+    std::fs::write(certs.join(registry).join("ca.crt"), CA).unwrap();
+    world.pull_as(&reference, PullPolicy::Missing, &credentials).unwrap();
 }
 
 #[test]

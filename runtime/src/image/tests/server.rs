@@ -1,13 +1,18 @@
 //! A registry of a hundred lines on 127.0.0.1, which fails as the test wants it to.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 
 use super::*;
+
+/// Signed the certificate of [`Server::secure`]; its key is gone, so that it never signs another.
+pub(super) const CA: &[u8] = include_bytes!("tls/ca.crt");
 
 /// What the registry has.
 #[derive(Default)]
@@ -99,14 +104,47 @@ impl Server {
         content: Content,
         fault: impl Fn(&Request, Response) -> Response + Send + Sync + 'static,
     ) -> Server {
+        Server::listen(content, fault, None)
+    }
+
+    /// One that speaks TLS; its certificate is for 127.0.0.1 and signed by [`CA`].
+    pub(super) fn secure(
+        content: Content,
+        fault: impl Fn(&Request, Response) -> Response + Send + Sync + 'static,
+    ) -> Server {
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(include_bytes!("tls/server.crt"))
+            .map(|certificate| certificate.unwrap())
+            .collect();
+        let key = PrivateKeyDer::from_pem_slice(include_bytes!("tls/server.key")).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap();
+        Server::listen(content, fault, Some(Arc::new(config)))
+    }
+
+    fn listen(
+        content: Content,
+        fault: impl Fn(&Request, Response) -> Response + Send + Sync + 'static,
+        tls: Option<Arc<rustls::ServerConfig>>,
+    ) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Server { address: listener.local_addr().unwrap(), log: Arc::default() };
         let (log, content, fault): (_, _, Arc<Fault>) =
             (server.log.clone(), Arc::new(content), Arc::new(fault));
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (log, content, fault) = (log.clone(), content.clone(), fault.clone());
-                std::thread::spawn(move || serve(&stream, &log, &content, &*fault));
+                let (log, content, fault, tls) = (log.clone(), content.clone(), fault.clone(), tls.clone());
+                std::thread::spawn(move || match tls {
+                    None => serve(&stream, &log, &content, &*fault),
+                    Some(config) => {
+                        let session = rustls::ServerConnection::new(config).unwrap();
+                        serve(rustls::StreamOwned::new(session, stream), &log, &content, &*fault)
+                    }
+                });
             }
         });
         server
@@ -125,8 +163,13 @@ impl Server {
     }
 }
 
-fn serve(stream: &TcpStream, log: &Mutex<Vec<String>>, content: &Content, fault: &Fault) -> Option<()> {
-    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+fn serve(
+    mut stream: impl Read + Write,
+    log: &Mutex<Vec<String>>,
+    content: &Content,
+    fault: &Fault,
+) -> Option<()> {
+    let mut lines = BufReader::new(&mut stream).lines().map_while(Result::ok);
     let first = lines.next()?;
     let mut words = first.split(' ').map(str::to_owned);
     let (method, path) = (words.next()?, words.next()?);
@@ -173,7 +216,7 @@ fn answer(request: &Request, content: &Content) -> Response {
     }
 }
 
-fn send(mut stream: &TcpStream, request: &Request, response: Response) -> Option<()> {
+fn send(mut stream: impl Write, request: &Request, response: Response) -> Option<()> {
     let mut head = format!(
         "HTTP/1.1 {} x\r\nconnection: close\r\ncontent-length: {}\r\n",
         response.status,
