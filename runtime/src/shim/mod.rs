@@ -107,15 +107,12 @@ fn unwind(bundle: &Bundle, folders: &Folders, cgroup: &Cgroup, failure: &Failure
     remove_run_files(folders);
 }
 
-/// The injected files stay: the container may be started again.
+/// The injected files stay: the container may be started again. The folders stay too, since something may still
+/// be mounted there: the kernel unmounts it all at once with the namespace, when this process ends, which is
+/// much quicker than one by one; the next start and the removal clear them.
 fn remove_run_files(folders: &Folders) {
     for file in [folders.control(), folders.bundle(), folders.run.join("config.json"), folders.shim()] {
         let _ = folders::remove_file(&file);
-    }
-    for folder in [folders.rootfs(), folders.run.join("state"), folders.run.join("init")] {
-        // Mounted over in this namespace only; detached so that the folder can go.
-        let _ = rustix::mount::unmount(&folder, rustix::mount::UnmountFlags::DETACH);
-        let _ = folders::remove_dir(&folder);
     }
 }
 
