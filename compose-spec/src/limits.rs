@@ -10,6 +10,8 @@ pub(crate) const FILES: usize = 1_000;
 pub(crate) const NODES: usize = 1_000_000;
 /// Values that aliases of one file stand for.
 pub(crate) const ALIASED: usize = 100_000;
+/// The same of aliases that stand inside of what an anchor names: they multiply, so that a few lines become gigabytes.
+pub(crate) const ALIASED_AGAIN: usize = 10_000;
 /// How deep lists and mappings may be nested.
 pub(crate) const DEPTH: usize = 100;
 /// How deep `${A:-${B:-...}}` may be nested.

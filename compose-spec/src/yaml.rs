@@ -84,6 +84,10 @@ struct Builder<'a> {
     nodes: usize,
     /// Those of them that aliases made.
     aliased: usize,
+    /// Those of them that may be multiplied by further aliases.
+    aliased_again: usize,
+    /// How many anchored lists and mappings are open.
+    open_anchors: usize,
     /// The key whose value is being read, to say where a syntax error began.
     last_key: Option<Span>,
 }
@@ -98,6 +102,8 @@ impl<'a> Builder<'a> {
             anchors: BTreeMap::new(),
             nodes: 0,
             aliased: 0,
+            aliased_again: 0,
+            open_anchors: 0,
             last_key: None,
         }
     }
@@ -146,10 +152,16 @@ impl<'a> Builder<'a> {
                 (anchor, compose_tag(tag.as_ref()), self.scalar(&text, style, tag.as_ref(), place)?)
             }
             Event::SequenceStart(anchor, tag) => {
-                (anchor, compose_tag(tag.as_ref()), self.sequence(events, depth)?)
+                self.open_anchors += usize::from(anchor > 0);
+                let value = self.sequence(events, depth)?;
+                self.open_anchors -= usize::from(anchor > 0);
+                (anchor, compose_tag(tag.as_ref()), value)
             }
             Event::MappingStart(anchor, tag) => {
-                (anchor, compose_tag(tag.as_ref()), self.mapping(events, depth)?)
+                self.open_anchors += usize::from(anchor > 0);
+                let value = self.mapping(events, depth)?;
+                self.open_anchors -= usize::from(anchor > 0);
+                (anchor, compose_tag(tag.as_ref()), value)
             }
             Event::Alias(anchor) => return self.alias(anchor, place),
             _ => (0, Tag::None, Value::Null),
@@ -281,6 +293,14 @@ impl<'a> Builder<'a> {
         self.aliased += size;
         if self.aliased > limits::ALIASED {
             let message = format!("aliases stand for more than {} values", limits::ALIASED);
+            return Err(Diagnostic::error(Code::Limit, span, message));
+        }
+        if self.open_anchors > 0 {
+            self.aliased_again += size;
+        }
+        if self.aliased_again > limits::ALIASED_AGAIN {
+            let message =
+                format!("aliases inside of anchors stand for more than {} values", limits::ALIASED_AGAIN);
             return Err(Diagnostic::error(Code::Limit, span, message));
         }
         let node = node.clone();

@@ -11,7 +11,17 @@ fn alias_bombs_are_refused() {
         let aliases = vec![format!("*a{}", level - 1); 9].join(", ");
         text.push_str(&format!("x-{level}: &a{level} [{aliases}]\n"));
     }
-    refused(&text, "aliases stand for more than 100000 values");
+    refused(&text, "aliases inside of anchors stand for more than 10000 values");
+}
+
+#[test]
+fn what_an_anchor_names_may_be_used_often_but_not_without_end() {
+    let text = |uses: usize| {
+        let uses = vec!["*a"; uses].join(", ");
+        format!("x-a: &a [x, x, x]\nx-many: [{uses}]\nservices: {{web: {{image: x}}}}")
+    };
+    assert!(load_fixture(&text(20_000), |_| {}).project.is_some());
+    refused(&text(30_000), "aliases stand for more than 100000 values");
 }
 
 #[test]
