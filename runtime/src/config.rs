@@ -47,10 +47,18 @@ pub struct ContainerConfig {
     pub netns: Option<PathBuf>,
     /// Shares the network namespace of the machine; `netns` must then be `None`.
     pub host_network: bool,
+    /// Further namespaces that are the machine's own.
+    pub host: HostNamespaces,
     pub mounts: Vec<Mount>,
     /// Small files that orc puts into the container. Their content is never written to `data_dir`.
     pub files: Vec<InjectedFile>,
     pub resources: Resources,
+    /// Devices of the machine beyond those that every container has.
+    pub devices: Vec<Device>,
+    /// Rules of the devices cgroup, as `c 1:3 rwm`, for nodes that the container makes itself.
+    pub device_rules: Vec<String>,
+    /// For other runtimes and tools; nothing here reads them.
+    pub annotations: BTreeMap<String, String>,
     /// Capabilities with or without `CAP_`, or `ALL`.
     pub cap_add: Vec<String>,
     pub cap_drop: Vec<String>,
@@ -103,6 +111,27 @@ pub enum Propagation {
     RShared,
 }
 
+/// A device of this machine, or all devices of a folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Path on this machine.
+    pub source: String,
+    /// Path in the container.
+    pub target: String,
+    /// Any of `r`, `w` and `m`.
+    pub access: String,
+}
+
+/// Which namespaces a container shares with the machine instead of having its own; see namespaces(7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HostNamespaces {
+    pub cgroup: bool,
+    pub ipc: bool,
+    pub pid: bool,
+    pub uts: bool,
+}
+
 /// A file of orc's own inside the container: hosts, resolv.conf, hostname, secrets, configs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InjectedFile {
@@ -129,6 +158,8 @@ pub struct Resources {
     pub memory_reservation_bytes: Option<u64>,
     /// Processor time per second of real time: `500_000_000` is half a processor.
     pub cpu_nanos: Option<u64>,
+    /// In microseconds: after so long the processor time is counted anew; a tenth of a second when `None`.
+    pub cpu_period_us: Option<u64>,
     /// Relative weight, 2 to 262144; 1024 is the kernel's default.
     pub cpu_shares: Option<u64>,
     /// For example `0-2,4`.
@@ -137,6 +168,10 @@ pub struct Resources {
     pub pids: Option<i64>,
     /// -1000 to 1000; the default is [`crate::limits::DEFAULT_OOM_SCORE_ADJ`].
     pub oom_score_adj: Option<i32>,
+    /// 0 to 100; cgroup v1 only.
+    pub memory_swappiness: Option<u64>,
+    /// Processes wait for memory instead of being killed; cgroup v1 only.
+    pub oom_kill_disable: bool,
     /// Size of `/dev/shm`; the default is 64 MiB.
     pub shm_bytes: Option<u64>,
 }
@@ -160,13 +195,16 @@ pub struct Ulimit {
 /// The newest `files` files of at most `max_bytes` each are kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogConfig {
+    /// Output is read and thrown away.
+    #[serde(default)]
+    pub off: bool,
     pub max_bytes: u64,
     pub files: u32,
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        LogConfig { max_bytes: crate::limits::LOG_FILE_BYTES, files: crate::limits::LOG_FILES }
+        LogConfig { off: false, max_bytes: crate::limits::LOG_FILE_BYTES, files: crate::limits::LOG_FILES }
     }
 }
 

@@ -23,6 +23,7 @@ mod cgroup;
 mod config;
 mod confine;
 mod control;
+mod device;
 mod error;
 mod folders;
 mod init;
@@ -41,7 +42,7 @@ mod testing;
 mod user;
 
 pub use config::{
-    ContainerConfig, ExecConfig, InjectedFile, LogConfig, Mount, MountSource, Propagation, Resources,
+    ContainerConfig, Device, ExecConfig, HostNamespaces, InjectedFile, LogConfig, Mount, MountSource, Propagation, Resources,
     RuntimeConfig, Seccomp, TtySize, Ulimit,
 };
 pub use error::{Error, Result};

@@ -10,6 +10,10 @@ pub const DEFAULT_PIDS: i64 = 4096;
 pub const DEFAULT_OOM_SCORE_ADJ: i32 = 100;
 /// `/dev/shm` of a container that names no size, in bytes; the same as Docker's.
 pub const DEFAULT_SHM_BYTES: u64 = 64 << 20;
+/// The time over which `cpus` are counted, in microseconds; the same as Docker's.
+pub const DEFAULT_CPU_PERIOD_US: u64 = 100_000;
+/// Device nodes beyond those that every container has: a machine with many disks has some hundreds.
+pub const DEVICES: usize = 4096;
 /// One log file, in bytes, and how many of them are kept.
 pub const LOG_FILE_BYTES: u64 = 10 << 20;
 pub const LOG_FILES: u32 = 3;

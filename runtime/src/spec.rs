@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::bundle::Bundle;
 use crate::config::{ContainerConfig, Mount, MountSource, Propagation, Resources};
 use crate::confine::{Process, seccomp};
+use crate::device::{self, Devices};
 use crate::limits;
 
 /// What lies behind these could harm or describe the machine: Docker's and Podman's lists together.
@@ -42,13 +43,13 @@ pub(crate) fn args(config: &ContainerConfig) -> Vec<String> {
 }
 
 /// `process` is what will run; `external` says that the runtime confines it by itself.
-pub(crate) fn oci(bundle: &Bundle, process: &Process, external: bool) -> Value {
+pub(crate) fn oci(bundle: &Bundle, process: &Process, devices: &Devices, external: bool) -> Value {
     let config = &bundle.config;
     let folders = bundle.folders();
     let mut linux = json!({
         "namespaces": namespaces(config),
         "cgroupsPath": bundle.cgroup,
-        "resources": resources(config),
+        "resources": resources(config, devices),
         "sysctl": sysctls(config),
         "rootfsPropagation": "private",
     });
@@ -59,8 +60,8 @@ pub(crate) fn oci(bundle: &Bundle, process: &Process, external: bool) -> Value {
     if external && process.filter.is_some() {
         linux["seccomp"] = seccomp::as_oci(process.caps);
     }
-    if config.privileged {
-        linux["devices"] = devices();
+    if !devices.nodes.is_empty() {
+        linux["devices"] = device_nodes(devices);
     }
     let mut spec = json!({
         "ociVersion": "1.0.2",
@@ -68,10 +69,14 @@ pub(crate) fn oci(bundle: &Bundle, process: &Process, external: bool) -> Value {
         "mounts": mounts(bundle),
         "process": process_section(config, process, external),
         "linux": linux,
-        "hostname": config.hostname,
+        "annotations": config.annotations,
     });
-    if let Some(domain) = &config.domainname {
-        spec["domainname"] = json!(domain);
+    // The machine's own names are not the container's to change.
+    if !config.host.uts {
+        spec["hostname"] = json!(config.hostname);
+        if let Some(domain) = &config.domainname {
+            spec["domainname"] = json!(domain);
+        }
     }
     spec
 }
@@ -105,8 +110,10 @@ fn process_section(config: &ContainerConfig, process: &Process, external: bool) 
 }
 
 fn namespaces(config: &ContainerConfig) -> Value {
-    let mut list: Vec<Value> =
-        ["pid", "ipc", "uts", "mount", "cgroup"].iter().map(|kind| json!({ "type": kind })).collect();
+    let host = config.host;
+    let shared = [("pid", host.pid), ("ipc", host.ipc), ("uts", host.uts), ("mount", false), ("cgroup", host.cgroup)];
+    let own = shared.into_iter().filter(|(_, shared)| !shared);
+    let mut list: Vec<Value> = own.map(|(kind, _)| json!({ "type": kind })).collect();
     if !config.host_network {
         list.push(match &config.netns {
             Some(path) => json!({ "type": "network", "path": path }),
@@ -130,7 +137,7 @@ fn sysctls(config: &ContainerConfig) -> Value {
     json!(all)
 }
 
-fn resources(config: &ContainerConfig) -> Value {
+fn resources(config: &ContainerConfig, devices: &Devices) -> Value {
     let Resources { memory_bytes, memory_swap_bytes, memory_reservation_bytes, .. } = config.resources;
     let mut memory = json!({});
     if let Some(limit) = memory_bytes {
@@ -142,11 +149,19 @@ fn resources(config: &ContainerConfig) -> Value {
     if let Some(reservation) = memory_reservation_bytes {
         memory["reservation"] = json!(reservation);
     }
+    if let Some(swappiness) = config.resources.memory_swappiness {
+        memory["swappiness"] = json!(swappiness);
+    }
+    if config.resources.oom_kill_disable {
+        memory["disableOOMKiller"] = json!(true);
+    }
     let mut cpu = json!({});
     if let Some(nanos) = config.resources.cpu_nanos {
-        // A tenth of a second in microseconds. The kernel takes no quota below a millisecond.
-        cpu["period"] = json!(100_000);
-        cpu["quota"] = json!((nanos / 10_000).max(1_000));
+        let period = config.resources.cpu_period_us.unwrap_or(limits::DEFAULT_CPU_PERIOD_US);
+        let quota = u128::from(nanos) * u128::from(period) / 1_000_000_000;
+        cpu["period"] = json!(period);
+        // The kernel takes no quota below a millisecond.
+        cpu["quota"] = json!(u64::try_from(quota).unwrap_or(u64::MAX).max(1_000));
     }
     if let Some(shares) = config.resources.cpu_shares {
         cpu["shares"] = json!(shares);
@@ -158,7 +173,7 @@ fn resources(config: &ContainerConfig) -> Value {
         "memory": memory,
         "cpu": cpu,
         "pids": { "limit": config.resources.pids.unwrap_or(limits::DEFAULT_PIDS) },
-        "devices": [{ "allow": config.privileged, "access": "rwm" }],
+        "devices": device_rules(config.privileged, devices),
     })
 }
 
@@ -178,13 +193,15 @@ fn mounts(bundle: &Bundle) -> Value {
         mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", kernel]),
         mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev", "relatime", kernel]),
         mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
-        mount(
-            "/dev/shm",
-            "tmpfs",
-            "shm",
-            &["nosuid", "noexec", "nodev", "mode=1777", &format!("size={shm}")],
-        ),
     ];
+    // Shared memory belongs to the IPC namespace, wherever that is from.
+    all.push(match config.host.ipc {
+        true => bind("/dev/shm", Path::new("/dev/shm"), false, "rprivate"),
+        false => {
+            let size = format!("size={shm}");
+            mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &size])
+        }
+    });
     if config.init {
         all.push(bind(INIT_PATH, &bundle.init_program(), true, "rprivate"));
     }
@@ -245,34 +262,37 @@ fn bind(destination: &str, source: &Path, read_only: bool, propagation: &str) ->
     json!({ "destination": destination, "type": "bind", "source": source, "options": options })
 }
 
-/// The machine's own device nodes, for a privileged container.
-fn devices() -> Value {
-    use std::os::unix::fs::{FileTypeExt, MetadataExt};
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/dev").into_iter().flatten().flatten() {
-        let (Ok(metadata), Some(name)) = (entry.metadata(), entry.file_name().to_str().map(str::to_owned))
-        else {
-            continue;
-        };
-        let kind = match metadata.file_type() {
-            kind if kind.is_char_device() => "c",
-            kind if kind.is_block_device() => "b",
-            _ => continue,
-        };
-        // The container has its own of these.
-        if matches!(
-            name.as_str(),
-            "null" | "zero" | "full" | "random" | "urandom" | "tty" | "console" | "ptmx"
-        ) {
-            continue;
+fn device_nodes(devices: &Devices) -> Value {
+    let node = |node: &device::Node| {
+        json!({
+            "path": node.path, "type": letter(Some(node.kind)), "major": node.major, "minor": node.minor,
+            "fileMode": node.mode, "uid": node.uid, "gid": node.gid,
+        })
+    };
+    devices.nodes.iter().map(node).collect()
+}
+
+/// What the devices cgroup allows. The runtimes add what every container may use.
+fn device_rules(privileged: bool, devices: &Devices) -> Value {
+    let mut all = vec![json!({ "allow": privileged, "access": "rwm" })];
+    for rule in &devices.rules {
+        let mut allowed = json!({ "allow": true, "type": letter(rule.kind), "access": rule.access.letters() });
+        for (name, number) in [("major", rule.major), ("minor", rule.minor)] {
+            if let Some(number) = number {
+                allowed[name] = json!(number);
+            }
         }
-        found.push(json!({
-            "path": format!("/dev/{name}"), "type": kind,
-            "major": rustix::fs::major(metadata.rdev()), "minor": rustix::fs::minor(metadata.rdev()),
-            "fileMode": metadata.mode() & 0o777, "uid": metadata.uid(), "gid": metadata.gid(),
-        }));
+        all.push(allowed);
     }
-    found.into()
+    all.into()
+}
+
+fn letter(kind: Option<device::Kind>) -> &'static str {
+    match kind {
+        None => "a",
+        Some(device::Kind::Block) => "b",
+        Some(device::Kind::Character) => "c",
+    }
 }
 
 #[cfg(test)]
@@ -312,7 +332,7 @@ mod tests {
             program: "/bin/orc".into(),
             oci_runtime: None,
         };
-        oci(&bundle, &process, external)
+        oci(&bundle, &process, &Devices::default(), external)
     }
 
     #[test]

@@ -9,23 +9,33 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
-/// What every container may use: major and minor, `None` for every minor. All are character devices.
-/// null, zero, full, random, urandom, tty, console, ptmx, and the slaves of the container's own terminals.
-const ALLOWED: [(u32, Option<u32>); 9] = [
-    (1, Some(3)),
-    (1, Some(5)),
-    (1, Some(7)),
-    (1, Some(8)),
-    (1, Some(9)),
-    (5, Some(0)),
-    (5, Some(1)),
-    (5, Some(2)),
-    (136, None),
+use crate::device::{Access, Kind, Rule};
+
+/// What every container may use: null, zero, full, random, urandom, tty, console, ptmx, and the slaves of the
+/// container's own terminals.
+const DEFAULT: [Rule; 9] = [
+    character(1, Some(3)),
+    character(1, Some(5)),
+    character(1, Some(7)),
+    character(1, Some(8)),
+    character(1, Some(9)),
+    character(5, Some(0)),
+    character(5, Some(1)),
+    character(5, Some(2)),
+    character(136, None),
 ];
 
-const CHARACTER: i32 = 2;
-/// Bit of `BPF_DEVCG_ACC_MKNOD`: making a node is harmless, opening it is not. runc allows it as well.
-const MKNOD_ONLY: i32 = 1;
+const fn character(major: u32, minor: Option<u32>) -> Rule {
+    Rule { kind: Some(Kind::Character), major: Some(major), minor, access: Access::ALL }
+}
+
+/// `BPF_DEVCG_DEV_*` of linux/bpf.h.
+const fn number(kind: Kind) -> i32 {
+    match kind {
+        Kind::Block => 1,
+        Kind::Character => 2,
+    }
+}
 
 /// `struct bpf_insn`: code, registers (source in the high half), offset, immediate.
 #[repr(C)]
@@ -50,8 +60,8 @@ fn op(code: u8, target: u8, source: u8, offset: i16, immediate: i32) -> Instruct
 }
 
 /// The kernel passes `struct bpf_cgroup_dev_ctx` in r1: access << 16 | type, major, minor. It expects 1 for
-/// yes in r0.
-fn program() -> Vec<Instruction> {
+/// yes in r0. Making a node is harmless, opening it is not; runc allows that to everybody as well.
+fn program(rules: &[Rule]) -> Vec<Instruction> {
     let mut code = vec![
         // r2: type, r3: access, r4: major, r5: minor.
         op(LOAD_WORD, 2, 1, 0, 0),
@@ -61,25 +71,41 @@ fn program() -> Vec<Instruction> {
         op(LOAD_WORD, 4, 1, 4, 0),
         op(LOAD_WORD, 5, 1, 8, 0),
         op(MOVE_NUMBER, 0, 0, 0, 1),
-        op(JUMP_IF_NOT, 3, 0, 1, MKNOD_ONLY),
-        op(EXIT, 0, 0, 0, 0),
-        op(MOVE_NUMBER, 0, 0, 0, 0),
-        // Everything below is about character devices: leave with "no" for others.
-        op(JUMP_IF_NOT, 2, 0, 1, CHARACTER),
-        op(0x05, 0, 0, 1, 0),
+        op(JUMP_IF_NOT, 3, 0, 1, i32::from(Access::MKNOD.0)),
         op(EXIT, 0, 0, 0, 0),
     ];
-    for (major, minor) in ALLOWED {
-        let skip = 2 + i16::from(minor.is_some());
-        code.push(op(JUMP_IF_NOT, 4, 0, skip, major.cast_signed()));
-        if let Some(minor) = minor {
-            code.push(op(JUMP_IF_NOT, 5, 0, 2, minor.cast_signed()));
-        }
-        code.push(op(MOVE_NUMBER, 0, 0, 0, 1));
-        code.push(op(EXIT, 0, 0, 0, 0));
+    for rule in DEFAULT.iter().chain(rules) {
+        code.extend(one(rule));
     }
     code.push(op(MOVE_NUMBER, 0, 0, 0, 0));
     code.push(op(EXIT, 0, 0, 0, 0));
+    code
+}
+
+/// Says yes to what the rule means; everything else goes on behind it.
+fn one(rule: &Rule) -> Vec<Instruction> {
+    let mut code = Vec::new();
+    if let Some(kind) = rule.kind {
+        code.push(op(JUMP_IF_NOT, 2, 0, 0, number(kind)));
+    }
+    if rule.access != Access::ALL {
+        // r1: what is asked for beyond what the rule allows.
+        code.push(op(MOVE_REGISTER, 1, 3, 0, 0));
+        code.push(op(AND_NUMBER, 1, 0, 0, !i32::from(rule.access.0)));
+        code.push(op(JUMP_IF_NOT, 1, 0, 0, 0));
+    }
+    for (register, wanted) in [(4, rule.major), (5, rule.minor)] {
+        if let Some(wanted) = wanted {
+            code.push(op(JUMP_IF_NOT, register, 0, 0, wanted.cast_signed()));
+        }
+    }
+    code.push(op(MOVE_NUMBER, 0, 0, 0, 1));
+    code.push(op(EXIT, 0, 0, 0, 0));
+    let end = code.len();
+    for (at, jump) in code.iter_mut().enumerate().filter(|(_, instruction)| instruction.code == JUMP_IF_NOT) {
+        // At most eight instructions.
+        jump.offset = i16::try_from(end - at - 1).unwrap_or(i16::MAX);
+    }
     code
 }
 
@@ -112,13 +138,13 @@ const BPF_PROG_TYPE_CGROUP_DEVICE: u32 = 15;
 const BPF_CGROUP_DEVICE: u32 = 6;
 const BPF_F_ALLOW_MULTI: u32 = 2;
 
-/// Makes all processes of the group use only the devices that every container may use.
+/// Makes all processes of the group use only the devices that every container may use, and those of `rules`.
 ///
 /// # Errors
 /// When the kernel has no cgroup BPF or the caller may not load programs.
-pub(crate) fn restrict(folder: &Path) -> io::Result<()> {
+pub(crate) fn restrict(folder: &Path, rules: &[Rule]) -> io::Result<()> {
     let group = File::open(folder)?;
-    let code = program();
+    let code = program(rules);
     let load = Load {
         kind: BPF_PROG_TYPE_CGROUP_DEVICE,
         instructions: u32::try_from(code.len()).map_err(io::Error::other)?,
@@ -154,15 +180,16 @@ mod tests {
     use super::*;
 
     /// What the kernel's interpreter would answer.
-    fn run(kind: u32, access: u32, major: u32, minor: u32) -> u64 {
+    fn run(rules: &[Rule], kind: u32, access: u32, major: u32, minor: u32) -> u64 {
         let context = [access << 16 | kind, major, minor];
-        let code = program();
+        let code = program(rules);
         let mut registers = [0_u64; 11];
         let mut at = 0_usize;
         loop {
             let Instruction { code: operation, registers: pair, offset, immediate } = code[at];
             let (target, source) = (usize::from(pair & 15), usize::from(pair >> 4));
-            let number = u64::from(immediate.cast_unsigned());
+            // The kernel extends the sign of an immediate.
+            let number = i64::from(immediate).cast_unsigned();
             at += 1;
             match operation {
                 LOAD_WORD => registers[target] = context[usize::try_from(offset).unwrap() / 4].into(),
@@ -171,7 +198,7 @@ mod tests {
                 AND_NUMBER => registers[target] &= number,
                 SHIFT_RIGHT => registers[target] >>= number,
                 JUMP_IF_NOT if registers[target] == number => {}
-                JUMP_IF_NOT | 0x05 => at += usize::try_from(offset).unwrap(),
+                JUMP_IF_NOT => at += usize::try_from(offset).unwrap(),
                 EXIT => return registers[0],
                 other => panic!("unknown operation {other:#x}"),
             }
@@ -182,7 +209,7 @@ mod tests {
     fn only_harmless_devices_can_be_opened() {
         let (block, character, mknod, open) = (1, 2, 1, 6);
         let check = |kind, access, major, minor, expect| {
-            assert_eq!(run(kind, access, major, minor), expect, "{kind} {access} {major}:{minor}");
+            assert_eq!(run(&[], kind, access, major, minor), expect, "{kind} {access} {major}:{minor}");
         };
         for (major, minor) in [(1, 3), (1, 9), (5, 0), (5, 2), (136, 0), (136, 77)] {
             check(character, open, major, minor, 1);
@@ -198,6 +225,29 @@ mod tests {
     }
 
     #[test]
+    fn further_devices_can_be_opened_as_far_as_their_rule_goes() {
+        let (block, character, mknod, read, write) = (1, 2, 1, 2, 4);
+        let rules = [
+            Rule { kind: Some(Kind::Character), major: Some(10), minor: Some(229), access: Access(6) },
+            Rule { kind: Some(Kind::Block), major: Some(7), minor: None, access: Access(2) },
+            Rule { kind: None, major: Some(99), minor: None, access: Access::ALL },
+        ];
+        let check = |kind, access, major, minor, expect| {
+            assert_eq!(run(&rules, kind, access, major, minor), expect, "{kind} {access} {major}:{minor}");
+        };
+        check(character, read | write, 10, 229, 1);
+        check(character, read | mknod, 10, 229, 0);
+        check(character, read, 10, 200, 0);
+        check(block, read, 10, 229, 0);
+        check(block, read, 7, 3, 1);
+        check(block, read | write, 7, 3, 0);
+        for kind in [block, character] {
+            check(kind, read | write | mknod, 99, 1, 1);
+        }
+        check(character, read | write, 1, 3, 1);
+    }
+
+    #[test]
     fn the_kernel_takes_and_enforces_the_program() {
         let Some(root) = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"]
             .map(Path::new)
@@ -209,7 +259,7 @@ mod tests {
         };
         let folder = root.join(format!("orc/test-device-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let result = restrict(&folder);
+        let result = restrict(&folder, &[]);
         std::fs::remove_dir(&folder).unwrap();
         let _ = std::fs::remove_dir(root.join("orc"));
         result.unwrap();

@@ -41,6 +41,9 @@ impl Writer {
 
     /// Takes output as it comes; complete lines are on disk when this returns.
     pub(crate) fn write(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+        if self.limits.off {
+            return Ok(());
+        }
         let mut batch = Vec::new();
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let complete = piece.last() == Some(&b'\n');
@@ -136,7 +139,7 @@ mod tests {
     }
 
     fn small() -> LogConfig {
-        LogConfig { max_bytes: 200, files: 2 }
+        LogConfig { off: false, max_bytes: 200, files: 2 }
     }
 
     #[test]

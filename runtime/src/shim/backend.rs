@@ -17,6 +17,7 @@ use libcontainer::workload::{Executor, ExecutorError, ExecutorSetEnvsError, Exec
 use super::{Stdio, read_report};
 use crate::bundle::{Bundle, Failure};
 use crate::confine::{Process, become_program};
+use crate::device::Devices;
 use crate::error::{Error, chain};
 use crate::{folders, spec};
 
@@ -40,9 +41,14 @@ struct Program {
     log: PathBuf,
 }
 
-pub(super) fn create(bundle: &Bundle, process: &Process, stdio: Stdio) -> Result<Created, Failure> {
+pub(super) fn create(
+    bundle: &Bundle,
+    process: &Process,
+    devices: &Devices,
+    stdio: Stdio,
+) -> Result<Created, Failure> {
     let external = bundle.oci_runtime.is_some();
-    let config = spec::oci(bundle, process, external);
+    let config = spec::oci(bundle, process, devices, external);
     folders::write_json(&bundle.run.join("config.json"), &config, false)?;
     let state = bundle.run.join("state");
     folders::remove_dir(&state)?;

@@ -23,6 +23,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::bundle::{Bundle, Failure, Launched};
 use crate::cgroup::{self, Cgroup};
+use crate::device::Devices;
 use crate::error::Error;
 use crate::folders::{self, Folders};
 use crate::process::{ProcessId, now_ms};
@@ -124,9 +125,11 @@ fn start(bundle: &Bundle, folders: &Folders, cgroup: &Cgroup) -> Result<serve::R
     prepare::working_folder(&root, &process.cwd);
     drop(root);
     let streams = Streams::new(&bundle.config, &process.user)?;
-    let mut container = backend::create(bundle, &process, streams.container)?;
+    let devices = Devices::of(&bundle.config)?;
+    plan::check_resources(&bundle.config, cgroup)?;
+    let mut container = backend::create(bundle, &process, &devices, streams.container)?;
     if let Some(folder) = cgroup.unified().filter(|_| !bundle.config.privileged) {
-        cgroup::device::restrict(folder).map_err(Error::system("cannot restrict devices"))?;
+        cgroup::device::restrict(folder, &devices.rules).map_err(Error::system("cannot restrict devices"))?;
     }
     let terminal = container.terminal.take();
     if let (Some(terminal), Some(Request::Attach { size: Some(size), .. })) =

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use crate::bundle::{Bundle, Failure};
+use crate::cgroup::Cgroup;
 use crate::config::{ContainerConfig, ExecConfig, Seccomp};
 use crate::confine::caps::{self, Caps};
 use crate::confine::{Process, seccomp};
@@ -102,6 +103,21 @@ fn environment(
         }
     }
     all
+}
+
+/// What cgroup v2 has no file for is refused: a limit that does not hold is none.
+pub(super) fn check_resources(config: &ContainerConfig, cgroup: &Cgroup) -> Result<(), Failure> {
+    let resources = &config.resources;
+    let wished = [
+        ("mem_swappiness", resources.memory_swappiness.is_some()),
+        ("oom_kill_disable", resources.oom_kill_disable),
+    ];
+    match wished.into_iter().find(|(_, wished)| *wished && cgroup.unified().is_some()) {
+        Some((name, _)) => {
+            Err(Failure::new(format!("`{name}` needs cgroup v1, and this machine has cgroup v2")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// libcontainer's own words for this name neither the setting nor what is wrong with it.

@@ -21,9 +21,12 @@ pub(super) fn resources(compose: &Service) -> Resources {
         memory_swap_bytes: compose.memswap_limit.map(|limit| limit.0).filter(|limit| *limit != 0),
         memory_reservation_bytes: reservation.and_then(|memory| bytes(memory.0)),
         cpu_nanos: cpu_nanos(compose, limits.and_then(|limits| limits.cpus)),
+        cpu_period_us: compose.cpu_period.and_then(bytes),
         cpu_shares: compose.cpu_shares.and_then(bytes),
         cpuset: compose.cpuset.clone(),
         pids: compose.pids_limit.or(limits.and_then(|limits| limits.pids)).filter(|pids| *pids != 0),
+        memory_swappiness: compose.mem_swappiness.and_then(|value| u64::try_from(value.0).ok()),
+        oom_kill_disable: compose.oom_kill_disable,
         oom_score_adj: compose.oom_score_adj.and_then(|score| i32::try_from(score).ok()),
         shm_bytes: compose.shm_size.and_then(|size| bytes(size.0)),
     }
@@ -56,10 +59,12 @@ pub(super) fn ulimits(compose: &Service) -> Vec<Ulimit> {
         .collect()
 }
 
-/// `logging.options`: `max-size` and `max-file` of Docker's `local` and `json-file` drivers.
+/// `logging`: Docker's `local` and `json-file` drivers are both this, with their options `max-size` and
+/// `max-file`; `none` keeps nothing.
 pub(super) fn log(compose: &Service) -> Result<LogConfig, String> {
     let mut config = LogConfig::default();
     let Some(logging) = &compose.logging else { return Ok(config) };
+    config.off = logging.driver.as_deref() == Some("none");
     if let Some(text) = logging.options.get("max-size") {
         let bytes = parse_size(text).filter(|bytes| (1..=LOG_BYTES_MOST).contains(bytes));
         config.max_bytes = bytes.ok_or_else(|| {

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ::core::net::IpAddr;
-use cluster::compose_spec::Hook;
+use cluster::compose_spec::{self, Hook};
 use cluster::{NetworkName, Task};
 use overlay_net::EndpointSpec;
 use runtime::image::{ImageConfig, PullPolicy};
-use runtime::{ContainerConfig, ExecConfig, Seccomp};
+use runtime::{ContainerConfig, Device, ExecConfig, HostNamespaces, Seccomp};
 
 pub(super) use files::files;
 pub(super) use mounts::Volumes;
@@ -150,7 +150,16 @@ pub(super) fn container(task: &Task, origin: &Origin, parts: Parts<'_>) -> Resul
         host_network: uses_host_network(task),
         mounts: mounts::mounts(task, origin, parts.volumes)?,
         files: files(task, parts.blobs, parts.gateway)?,
+        host: HostNamespaces {
+            cgroup: is_host(compose.cgroup.as_deref()),
+            ipc: is_host(compose.ipc.as_deref()),
+            pid: is_host(compose.pid.as_deref()),
+            uts: is_host(compose.uts.as_deref()),
+        },
         resources: limits::resources(compose),
+        devices: compose.devices.iter().map(device).collect(),
+        device_rules: compose.device_cgroup_rules.clone(),
+        annotations: compose.annotations.clone(),
         cap_add: compose.cap_add.clone(),
         cap_drop: compose.cap_drop.clone(),
         privileged: compose.privileged,
@@ -218,6 +227,19 @@ fn env(image: &ImageConfig, own: &BTreeMap<String, Option<String>>) -> Vec<(Stri
         }
     }
     list
+}
+
+fn is_host(mode: Option<&str>) -> bool {
+    mode == Some("host")
+}
+
+fn device(device: &compose_spec::Device) -> Device {
+    let target = device.target.clone().filter(|target| !target.is_empty());
+    Device {
+        source: device.source.clone(),
+        target: target.unwrap_or_else(|| device.source.clone()),
+        access: device.permissions.clone().unwrap_or_else(|| "rwm".to_owned()),
+    }
 }
 
 /// `security_opt`: the options that have a meaning here; others are refused, never ignored.
