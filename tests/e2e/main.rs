@@ -1,6 +1,7 @@
 //! End to end: each scenario gets a machine of its own and drives only the `orc` program on it; what it
 //! checks are containers, sockets, packets and files, and the words where words are the promise.
 
+mod attributes;
 mod commands;
 mod confinement;
 mod dependencies;

@@ -1,0 +1,244 @@
+//! What single attributes of a service do inside of its containers.
+
+use std::path::Path;
+
+use crate::support::{Machine, Outcome, eventually};
+
+/// A machine on which the file's services run.
+fn up(name: &str, compose: &str) -> Machine {
+    let machine = Machine::new(name);
+    machine.compose(compose);
+    machine.orc(&["up", "-d"]).ok();
+    machine
+}
+
+/// A tool of the image, in the container of `box`.
+fn inside(machine: &Machine, tool: &[&str]) -> Outcome {
+    machine.orc(&[&["exec", "-T", "box", "demo"], tool].concat())
+}
+
+/// What a container sees of its own control group, whichever version of cgroups this machine has.
+#[track_caller]
+fn is_limited(machine: &Machine, v1: (&str, &str), v2: (&str, &str)) {
+    let unified = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    let (file, value) = if unified { v2 } else { v1 };
+    let seen = inside(machine, &["cat", &format!("/sys/fs/cgroup/{file}")]);
+    assert_eq!(seen.exits(0).stdout.trim(), value, "{file}");
+}
+
+/// Where a namespace of the container's first process, or of the machine, leads to.
+fn namespace(machine: &Machine, process: &str, kind: &str) -> String {
+    machine.shell(&format!("readlink /proc/{process}/ns/{kind}")).ok().to_owned()
+}
+
+#[test]
+fn limits_of_resources_must_hold_in_every_form() {
+    let machine = up(
+        "resources",
+        "
+services:
+  box:
+    image: orc/demo
+    command: [demo, sleep]
+    cpu_shares: 512
+    cpu_period: 200000
+    cpu_quota: 50000
+    cpuset: '0'
+    mem_limit: 64m
+    memswap_limit: 128m
+    mem_reservation: 32m
+    oom_score_adj: 321
+    shm_size: 8m
+",
+    );
+    is_limited(&machine, ("cpu/cpu.shares", "512"), ("cpu.weight", "20"));
+    is_limited(&machine, ("cpu/cpu.cfs_quota_us", "50000"), ("cpu.max", "50000 200000"));
+    is_limited(&machine, ("cpu/cpu.cfs_period_us", "200000"), ("cpu.max", "50000 200000"));
+    is_limited(&machine, ("cpuset/cpuset.cpus", "0"), ("cpuset.cpus", "0"));
+    is_limited(&machine, ("memory/memory.limit_in_bytes", "67108864"), ("memory.max", "67108864"));
+    is_limited(&machine, ("memory/memory.memsw.limit_in_bytes", "134217728"), ("memory.swap.max", "67108864"));
+    is_limited(&machine, ("memory/memory.soft_limit_in_bytes", "33554432"), ("memory.low", "33554432"));
+    inside(&machine, &["cat", "/proc/self/oom_score_adj"]).exits(0).says("321");
+    inside(&machine, &["cat", "/proc/self/mountinfo"]).exits(0).says("size=8192k");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn deploy_resources_must_hold_like_the_older_attributes() {
+    let machine = up(
+        "deploy-resources",
+        "
+services:
+  box:
+    image: orc/demo
+    command: [demo, sleep]
+    deploy:
+      resources:
+        limits: {cpus: '0.25', memory: 48m, pids: 33}
+        reservations: {memory: 16m}
+",
+    );
+    is_limited(&machine, ("cpu/cpu.cfs_quota_us", "25000"), ("cpu.max", "25000 100000"));
+    is_limited(&machine, ("memory/memory.limit_in_bytes", "50331648"), ("memory.max", "50331648"));
+    is_limited(&machine, ("memory/memory.soft_limit_in_bytes", "16777216"), ("memory.low", "16777216"));
+    is_limited(&machine, ("pids/pids.max", "33"), ("pids.max", "33"));
+    machine.leaves_nothing();
+}
+
+#[test]
+fn names_groups_and_resolver_must_be_what_the_service_says() {
+    let machine = up(
+        "identity",
+        "
+services:
+  box:
+    image: orc/demo
+    command: [demo, sleep]
+    user: '1000:1000'
+    group_add: ['4242']
+    hostname: boxed
+    domainname: example.test
+    dns_search: [corp.example, lab.example]
+    dns_opt: ['timeout:3']
+",
+    );
+    inside(&machine, &["id"]).exits(0).says("4242");
+    inside(&machine, &["cat", "/proc/sys/kernel/domainname"]).exits(0).says("example.test");
+    inside(&machine, &["cat", "/etc/hosts"]).exits(0).says("boxed.example.test");
+    let resolver = inside(&machine, &["cat", "/etc/resolv.conf"]);
+    resolver.exits(0).says("search corp.example lab.example").says("timeout:3");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn a_privileged_container_must_be_allowed_everything() {
+    let machine = up(
+        "privileged",
+        "services: {box: {image: orc/demo, command: [demo, sleep], privileged: true}}\n",
+    );
+    let status = inside(&machine, &["status"]);
+    status.exits(0).says("Seccomp: 0");
+    assert!(!status.stdout.contains("CapEff: 00000000800405fb"), "{status}");
+    let mounting = inside(&machine, &["try", "mount"]);
+    assert!(!mounting.stdout.starts_with("refused"), "{mounting}");
+    inside(&machine, &["write", "/proc/sys/net/core/somaxconn", "99"]).exits(0);
+    machine.leaves_nothing();
+}
+
+#[test]
+fn a_device_must_be_there_and_allow_what_was_asked_for() {
+    if !Path::new("/dev/loop0").exists() {
+        eprintln!("skipped: this machine has no /dev/loop0");
+        return;
+    }
+    let machine = up(
+        "devices",
+        "
+services:
+  box:
+    image: orc/demo
+    command: [demo, sleep]
+    devices: ['/dev/loop0:/dev/disk:r']
+    device_cgroup_rules: ['c 10:200 rw']
+  wrong:
+    image: orc/demo
+    command: [demo, sleep]
+    profiles: [wrong]
+    devices: [/etc/passwd]
+",
+    );
+    inside(&machine, &["cat", "/dev/disk"]).exits(0);
+    assert_ne!(inside(&machine, &["write", "/dev/disk", "x"]).code, 0, "it may only be read");
+    // Version 2 keeps its rules in a program, which nobody can look at from inside.
+    if !Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        let rules = inside(&machine, &["cat", "/sys/fs/cgroup/devices/devices.list"]);
+        rules.exits(0).says("b 7:0 r\n").says("c 10:200 rw\n");
+    }
+    let wrong = machine.orc(&["--profile", "wrong", "up", "-d", "wrong"]);
+    wrong.exits(1).says("`/etc/passwd` of this machine is not a device");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn host_modes_must_share_the_machines_own_namespaces() {
+    let machine = up(
+        "host-modes",
+        "
+services:
+  box:
+    image: orc/demo
+    command: [demo, sleep]
+    ipc: host
+    pid: host
+    uts: host
+    cgroup: host
+  own:
+    image: orc/demo
+    command: [demo, sleep, '1000000']
+    ipc: private
+    cgroup: private
+",
+    );
+    let processes = machine.pids_of("demo sleep");
+    let own = machine.pids_of("1000000")[0];
+    let shared = *processes.iter().find(|pid| **pid != own).expect("box runs");
+    for kind in ["ipc", "pid", "uts", "cgroup"] {
+        // The machine of a scenario has a process namespace of its own; all else is that of its first process.
+        assert_eq!(namespace(&machine, &shared.to_string(), kind), namespace(&machine, "1", kind), "{kind}");
+        assert_ne!(namespace(&machine, &own.to_string(), kind), namespace(&machine, "1", kind), "{kind}");
+    }
+    machine.leaves_nothing();
+}
+
+#[test]
+fn the_machines_network_or_none_at_all_must_be_possible() {
+    let machine = up(
+        "network-modes",
+        "
+services:
+  open: {image: orc/demo, command: [demo, serve, '8123'], network_mode: host}
+  box: {image: orc/demo, command: [demo, sleep], network_mode: none}
+",
+    );
+    eventually("it answers on the machine's own address, without publishing", || {
+        machine.get("127.0.0.1:8123", "/").is_ok_and(|response| response.status == 200)
+    });
+    assert_eq!(inside(&machine, &["ls", "/sys/class/net"]).exits(0).stdout.trim(), "lo");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn logs_must_stay_within_their_limits_or_not_be_kept() {
+    let machine = up(
+        "logging",
+        "
+services:
+  box:
+    image: orc/demo
+    command: [demo, count, '1']
+    logging: {driver: json-file, options: {max-size: 1k, max-file: '2'}}
+  silent:
+    image: orc/demo
+    command: [demo, count, '1']
+    logging: {driver: none}
+",
+    );
+    eventually("the oldest lines are gone", || {
+        let log = machine.orc(&["logs", "--no-log-prefix", "box"]);
+        log.stdout.lines().next().is_some_and(|first| first != "1")
+    });
+    let log = machine.orc(&["logs", "--no-log-prefix", "box"]);
+    assert!(log.stdout.len() < 4096, "{} bytes are kept", log.stdout.len());
+    assert_eq!(machine.orc(&["logs", "silent"]).exits(0).stdout, "");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn an_image_that_must_not_be_pulled_must_not_be_pulled() {
+    let machine = Machine::new("pull-never");
+    machine.compose(
+        "services: {box: {image: 'registry.invalid/none:1', command: [x], pull_policy: never}}\n",
+    );
+    machine.orc(&["up", "-d"]).exits(1).says("registry.invalid/none:1").never_says("resolve");
+    machine.leaves_nothing();
+}
