@@ -187,6 +187,9 @@ fn attachments(
                 ipv4: address(place.ipv4_address.as_deref())?,
                 ipv6: address(place.ipv6_address.as_deref())?,
                 priority: place.priority.unwrap_or(0),
+                gateway_priority: place.gw_priority.unwrap_or(0),
+                mac: place.mac_address,
+                interface: place.interface_name,
             },
         );
     }

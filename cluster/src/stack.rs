@@ -60,6 +60,15 @@ pub struct Attachment {
     pub ipv6: Option<IpAddr>,
     /// Decides which network becomes `eth0`: higher first, then by name.
     pub priority: i64,
+    /// Decides which network has the default route: the highest, else the first that leads out.
+    #[serde(default)]
+    pub gateway_priority: i64,
+    /// The hardware address asked for.
+    #[serde(default)]
+    pub mac: Option<String>,
+    /// The name of the interface asked for; `eth0`, `eth1`, ... otherwise.
+    #[serde(default)]
+    pub interface: Option<String>,
 }
 
 /// A secret or config in a container.

@@ -178,8 +178,10 @@ impl Host {
     /// Sets up addresses and routes inside the namespace.
     fn configure(&self, netns: &str) -> Result<()> {
         let Some(endpoints) = self.wanted.endpoints.get(netns) else { return Ok(()) };
-        let open = |endpoint: &&EndpointSpec| !self.wanted.networks[&endpoint.network].internal;
-        let default = endpoints.iter().find(open).or(endpoints.first()).map(|endpoint| &endpoint.interface);
+        let leads_out = |endpoint: &EndpointSpec| !self.wanted.networks[&endpoint.network].internal;
+        // The last of several equal ones is found; so from behind.
+        let best = endpoints.iter().rev().max_by_key(|spec| (spec.gateway_priority, leads_out(spec)));
+        let default = best.map(|endpoint| &endpoint.interface);
         let interfaces: Vec<_> = endpoints
             .iter()
             .map(|endpoint| Interface {

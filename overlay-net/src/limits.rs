@@ -47,6 +47,8 @@ pub const DNS_FORWARDS: usize = 64;
 /// How long the machine's resolvers are waited for.
 pub const DNS_FORWARD: Duration = Duration::from_secs(4);
 
+/// Sets of servers that services ask for themselves; each has a resolver with a cache of its own.
+pub const DNS_RESOLVERS: usize = 256;
 /// Foreign answers that are remembered.
 pub const DNS_CACHE: u64 = 256;
 

@@ -62,6 +62,9 @@ pub struct EndpointSpec {
     pub addr6: Option<Ipv6Addr>,
     /// Its hardware address; `None` derives one from `addr4`, so it is stable over restarts.
     pub mac: Option<[u8; 6]>,
+    /// The endpoint with the highest has the namespace's default route; among equals the first whose network
+    /// leads out.
+    pub gateway_priority: i64,
 }
 
 /// A transport protocol whose ports can be published.
@@ -131,8 +134,10 @@ pub struct Zone {
 pub struct View {
     /// Zones whose names it sees; a name in several gives all its addresses, in this order before shuffling.
     pub networks: Vec<NetworkId>,
-    /// Names that only this namespace sees; they win over the zones.
-    pub extra: BTreeMap<String, Vec<IpAddr>>,
+    /// Further names that only this namespace sees, and the names of its zones that they stand for.
+    pub aliases: BTreeMap<String, String>,
+    /// Who is asked about all other names; nobody means the resolvers of this machine.
+    pub resolvers: Vec<IpAddr>,
 }
 
 /// A published port that could not be had; everything else of the [`Balance`] is in force.

@@ -69,6 +69,7 @@ impl Machine {
             Wiring::Made(_) => {
                 let networks = translate::networks(task);
                 let endpoints = translate::endpoints(task);
+                let endpoints = self.or_trouble(endpoints)?;
                 self.wait_for(networks.iter().map(|name| world.networks.get(name)))?;
                 Err(Some((Step::Attach, Action::Attach(self.id, endpoints))))
             }

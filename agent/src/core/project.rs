@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ::core::net::IpAddr;
+use cluster::compose_spec::Service;
 use cluster::view::{Assignments, PublishedPort, ServiceEndpoints, TaskEndpoint};
 use cluster::{Network, NetworkName, NodeId, ServiceKey, TaskId};
 use overlay_net::limits::MAX_BACKENDS;
@@ -188,8 +189,19 @@ fn addresses(endpoint: &TaskEndpoint, network: &NetworkName) -> Vec<IpAddr> {
     v4.chain(addresses.v6.map(IpAddr::V6)).collect()
 }
 
-/// What a task's namespace may resolve: the names of its networks.
+/// What a task's namespace may resolve: the names of its networks, and what its service says of names. Of a
+/// container that nobody has asked for any more the service is not known.
 #[must_use]
-pub(super) fn view(networks: &[NetworkName]) -> View {
-    View { networks: networks.iter().map(|network| network.0.clone()).collect(), extra: BTreeMap::new() }
+pub(super) fn view(networks: &BTreeSet<NetworkName>, service: Option<&Service>) -> View {
+    let links = service.into_iter().flat_map(|service| &service.links);
+    let servers = service.into_iter().flat_map(|service| &service.dns);
+    View {
+        networks: networks.iter().map(|network| network.0.clone()).collect(),
+        aliases: links
+            .filter_map(|link| link.split_once(':'))
+            .map(|(service, alias)| (alias.to_owned(), service.to_owned()))
+            .collect(),
+        // Others than addresses were refused with the container.
+        resolvers: servers.filter_map(|server| server.parse().ok()).collect(),
+    }
 }

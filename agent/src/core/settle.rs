@@ -54,8 +54,8 @@ impl AgentCore {
         if let Some((step, action)) = machine.next(&world, now) {
             match &action {
                 Action::ServeDns(_) => {
-                    let networks: Vec<NetworkName> = machine.uses().0.into_iter().collect();
-                    outputs.push(Output::View(id, Some(project::view(&networks))));
+                    let service = machine.task.as_ref().map(|task| &task.spec.compose);
+                    outputs.push(Output::View(id, Some(project::view(&machine.uses().0, service))));
                 }
                 Action::RemoveNetns(_) => outputs.push(Output::View(id, None)),
                 _ => {}

@@ -1,12 +1,15 @@
-//! Asks the resolvers of this machine about names that are not ours, from the engine's own namespace.
+//! Asks other resolvers about names that are not ours, from the engine's own namespace.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use hickory_proto::op::{Query, ResponseCode};
 use hickory_proto::rr::Record;
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::ResolveHosts;
+use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use tokio::time::timeout;
 
@@ -17,10 +20,11 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// Records, and whether the name exists.
 pub(super) type Reply = (ResponseCode, Vec<Record>);
 
-/// A resolver for the present content of `/etc/resolv.conf`.
+/// Resolvers that were used, by whom they ask; those of nobody ask whom `/etc/resolv.conf` names, and belong to
+/// the time of its last change.
 #[derive(Default)]
 pub(super) struct Forwarder {
-    current: Mutex<Option<(Option<SystemTime>, TokioResolver)>>,
+    known: Mutex<BTreeMap<Vec<IpAddr>, (Option<SystemTime>, TokioResolver)>>,
 }
 
 impl std::fmt::Debug for Forwarder {
@@ -30,10 +34,11 @@ impl std::fmt::Debug for Forwarder {
 }
 
 impl Forwarder {
-    /// What the machine's resolvers say; a server failure when none of them answers in time.
-    pub(super) async fn ask(&self, query: &Query) -> Reply {
+    /// What these servers say, or the machine's own when there are none; a server failure when none of them
+    /// answers in time.
+    pub(super) async fn ask(&self, servers: &[IpAddr], query: &Query) -> Reply {
         let failure = (ResponseCode::ServFail, Vec::new());
-        let resolver = match self.resolver() {
+        let resolver = match self.resolver(servers) {
             Ok(resolver) => resolver,
             Err(error) => {
                 tracing::debug!("cannot forward DNS questions: {error}");
@@ -51,24 +56,41 @@ impl Forwarder {
         }
     }
 
-    fn resolver(&self) -> Result<TokioResolver, NetError> {
-        let changed = std::fs::metadata(RESOLV_CONF).and_then(|file| file.modified()).ok();
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, resolver)) = current.as_ref()
+    fn resolver(&self, servers: &[IpAddr]) -> Result<TokioResolver, NetError> {
+        let changed = match servers.is_empty() {
+            true => std::fs::metadata(RESOLV_CONF).and_then(|file| file.modified()).ok(),
+            false => None,
+        };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, resolver)) = known.get(servers)
             && *of == changed
         {
             return Ok(resolver.clone());
         }
-        let mut builder = TokioResolver::builder_tokio()?;
-        let options = builder.options_mut();
-        options.timeout = limits::DNS_FORWARD / 2;
-        options.attempts = 1;
-        options.cache_size = limits::DNS_CACHE;
-        options.use_hosts_file = ResolveHosts::Never;
-        // The whole chain of aliases belongs to the answer.
-        options.preserve_intermediates = true;
-        let resolver = builder.build()?;
-        *current = Some((changed, resolver.clone()));
+        if known.len() >= limits::DNS_RESOLVERS {
+            known.clear();
+        }
+        let resolver = build(servers)?;
+        known.insert(servers.to_vec(), (changed, resolver.clone()));
         Ok(resolver)
     }
+}
+
+fn build(servers: &[IpAddr]) -> Result<TokioResolver, NetError> {
+    let mut builder = match servers.is_empty() {
+        true => TokioResolver::builder_tokio()?,
+        false => {
+            let servers = servers.iter().map(|ip| NameServerConfig::udp_and_tcp(*ip)).collect();
+            let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        }
+    };
+    let options = builder.options_mut();
+    options.timeout = limits::DNS_FORWARD / 2;
+    options.attempts = 1;
+    options.cache_size = limits::DNS_CACHE;
+    options.use_hosts_file = ResolveHosts::Never;
+    // The whole chain of aliases belongs to the answer.
+    options.preserve_intermediates = true;
+    builder.build()
 }

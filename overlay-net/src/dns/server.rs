@@ -144,7 +144,9 @@ impl Client {
     }
 
     async fn forward(&self, question: &Question, udp: bool) -> Vec<u8> {
-        question.pass_on(self.shared.forwarder.ask(&question.query).await, limit(question, udp))
+        let resolvers =
+            self.shared.directory.read().unwrap_or_else(PoisonError::into_inner).resolvers(&self.netns);
+        question.pass_on(self.shared.forwarder.ask(&resolvers, &question.query).await, limit(question, udp))
     }
 }
 

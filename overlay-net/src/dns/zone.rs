@@ -53,8 +53,8 @@ impl Directory {
     pub(super) fn set_view(&mut self, netns: &str, view: Option<View>) {
         match view {
             Some(view) => {
-                let extra = lower_case(view.extra);
-                self.views.insert(netns.to_owned(), View { networks: view.networks, extra })
+                let aliases = view.aliases.iter().map(|(name, other)| (plain(name), plain(other))).collect();
+                self.views.insert(netns.to_owned(), View { aliases, ..view })
             }
             None => self.views.remove(netns),
         };
@@ -67,22 +67,24 @@ impl Directory {
             return self.reverse(view, ip);
         }
         let zones = || view.networks.iter().filter_map(|network| self.zones.get(network));
-        let found: Vec<IpAddr> = match view.extra.get(name) {
-            Some(own) => own.clone(),
-            None if zones().any(|zone| zone.names.contains_key(name)) => {
-                zones().filter_map(|zone| zone.names.get(name)).flatten().copied().collect()
-            }
-            None if is_ours(name) => return Meaning::Unknown,
-            None => return Meaning::Foreign,
-        };
+        let name = view.aliases.get(name).map_or(name, String::as_str);
+        if !zones().any(|zone| zone.names.contains_key(name)) {
+            return if is_ours(name) { Meaning::Unknown } else { Meaning::Foreign };
+        }
+        let found = zones().filter_map(|zone| zone.names.get(name)).flatten().copied();
         let mut seen = BTreeSet::new();
         let wanted = |ip: &IpAddr| match kind {
             Kind::V4 => ip.is_ipv4(),
             Kind::V6 => ip.is_ipv6(),
             _ => false,
         };
-        let addresses: Vec<_> = found.into_iter().filter(wanted).filter(|ip| seen.insert(*ip)).collect();
+        let addresses: Vec<_> = found.filter(wanted).filter(|ip| seen.insert(*ip)).collect();
         if addresses.is_empty() { Meaning::Nothing } else { Meaning::Addresses(addresses) }
+    }
+
+    /// Whom a namespace's other questions go to.
+    pub(super) fn resolvers(&self, netns: &str) -> Vec<IpAddr> {
+        self.views.get(netns).map(|view| view.resolvers.clone()).unwrap_or_default()
     }
 
     fn reverse(&self, view: &View, ip: IpAddr) -> Meaning {
@@ -104,7 +106,11 @@ fn is_ours(name: &str) -> bool {
 }
 
 fn lower_case(names: BTreeMap<String, Vec<IpAddr>>) -> BTreeMap<String, Vec<IpAddr>> {
-    names.into_iter().map(|(name, ips)| (name.trim_end_matches('.').to_ascii_lowercase(), ips)).collect()
+    names.into_iter().map(|(name, ips)| (plain(&name), ips)).collect()
+}
+
+fn plain(name: &str) -> String {
+    name.trim_end_matches('.').to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -131,11 +137,13 @@ mod tests {
         );
         let view = |networks: &[&str]| View {
             networks: networks.iter().map(|network| (*network).to_owned()).collect(),
-            extra: BTreeMap::new(),
+            ..View::default()
         };
         directory.set_view("one", Some(view(&["front"])));
         directory.set_view("both", Some(view(&["back", "front"])));
-        let own = View { extra: [("db".to_owned(), parse(&["192.0.2.1"]))].into(), ..view(&["back"]) };
+        let aliases = [("DataBase", "db"), ("web", "db"), ("lost", "nobody")];
+        let aliases = aliases.map(|(name, other)| (name.to_owned(), other.to_owned())).into();
+        let own = View { aliases, ..view(&["back"]) };
         directory.set_view("own", Some(own));
         directory
     }
@@ -163,8 +171,16 @@ mod tests {
         check("one", "db", Kind::V4, Meaning::Unknown);
         check("both", "db", Kind::V4, Meaning::Addresses(parse(&["10.2.0.2"])));
         check("both", "web", Kind::V4, Meaning::Addresses(parse(&["10.2.0.9", "10.1.0.2", "10.1.0.3"])));
-        check("own", "db", Kind::V4, Meaning::Addresses(parse(&["192.0.2.1"])));
         check("gone", "web", Kind::V4, Meaning::Refused);
+    }
+
+    #[test]
+    fn aliases_stand_for_other_names() {
+        for name in ["database", "web", "db"] {
+            check("own", name, Kind::V4, Meaning::Addresses(parse(&["10.2.0.2"])));
+        }
+        check("own", "lost", Kind::V4, Meaning::Unknown);
+        check("both", "database", Kind::V4, Meaning::Unknown);
     }
 
     #[test]

@@ -24,6 +24,7 @@ fn endpoint(network: &str, interface: &str, last: u8) -> EndpointSpec {
         addr4: Ipv4Addr::new(10, 1, 0, last),
         addr6: None,
         mac: None,
+        gateway_priority: 0,
     }
 }
 

@@ -313,5 +313,6 @@ pub(super) fn endpoint(number: u8, index: usize, last: u8) -> EndpointSpec {
         addr4: Ipv4Addr::new(10, number, 0, last),
         addr6: Some(format!("fd10:{number}::{last}").parse().unwrap()),
         mac: None,
+        gateway_priority: 0,
     }
 }

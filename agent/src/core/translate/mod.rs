@@ -60,20 +60,43 @@ pub(super) fn uses_host_network(task: &Task) -> bool {
     task.spec.compose.network_mode.as_deref() == Some("host")
 }
 
-/// The interfaces of a task, `eth0` first.
-#[must_use]
-pub(super) fn endpoints(task: &Task) -> Vec<EndpointSpec> {
+/// The interfaces of a task, `eth0` first. A hardware address that the service names without a network is that
+/// of the first.
+///
+/// # Errors
+/// A hardware address is none, or several replicas would have the same.
+pub(super) fn endpoints(task: &Task) -> Result<Vec<EndpointSpec>, String> {
+    let compose = &task.spec.compose;
     let mut specs = Vec::with_capacity(task.endpoints.len());
     for (index, endpoint) in task.endpoints.iter().enumerate() {
+        let asked = task.spec.networks.get(&endpoint.network);
+        let own = asked.and_then(|attachment| attachment.mac.as_ref());
+        let mac = own.or(compose.mac_address.as_ref().filter(|_| index == 0));
+        if mac.is_some() && task.slot > 1 {
+            return Err("replicas cannot share one `mac_address`".to_owned());
+        }
         specs.push(EndpointSpec {
             network: endpoint.network.0.clone(),
-            interface: format!("eth{index}"),
+            interface: asked
+                .and_then(|attachment| attachment.interface.clone())
+                .unwrap_or_else(|| format!("eth{index}")),
             addr4: endpoint.v4,
             addr6: endpoint.v6,
-            mac: None,
+            mac: mac.map(|text| hardware_address(text)).transpose()?,
+            gateway_priority: asked.map_or(0, |attachment| attachment.gateway_priority),
         });
     }
-    specs
+    Ok(specs)
+}
+
+/// Six bytes in hexadecimal, as `02:42:ac:11:00:02`; those of a group of machines are no address of one.
+fn hardware_address(text: &str) -> Result<[u8; 6], String> {
+    let bytes: Vec<u8> =
+        text.split([':', '-']).map_while(|part| u8::from_str_radix(part, 16).ok()).collect();
+    match <[u8; 6]>::try_from(bytes) {
+        Ok(address) if address[0] & 1 == 0 && text.len() == 17 => Ok(address),
+        _ => Err(format!("`mac_address: {text}` is not the hardware address of one interface")),
+    }
 }
 
 /// What has to be known of a container for as long as it exists.
@@ -135,6 +158,9 @@ pub(super) fn container(task: &Task, origin: &Origin, parts: Parts<'_>) -> Resul
     let mut labels = compose.labels.clone();
     labels.insert(ORIGIN_LABEL.to_owned(), origin.to_label());
     let (no_new_privileges, seccomp) = security(&compose.security_opt)?;
+    if let Some(server) = compose.dns.iter().find(|server| server.parse::<IpAddr>().is_err()) {
+        return Err(format!("`dns: {server}` is not an IP address"));
+    }
     Ok(ContainerConfig {
         id: task.id.to_string(),
         name: task.container_name(),
