@@ -92,9 +92,16 @@ pub struct Mount {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MountSource {
     /// A path of this machine. With `create`, a missing one becomes a folder of root.
-    Bind { path: PathBuf, create: bool, propagation: Propagation },
-    /// A folder of this engine. With `copy_up`, an empty one first gets the image's content of `target`.
-    Volume { path: PathBuf, copy_up: bool },
+    Bind {
+        path: PathBuf,
+        create: bool,
+        propagation: Propagation,
+        #[serde(default)]
+        recursive: Recursive,
+    },
+    /// A folder of this engine. With `copy_up`, an empty one first gets the image's content of `target`. With
+    /// `subpath` only that file or folder in it is mounted, which must exist then; no symbolic link leads out.
+    Volume { path: PathBuf, copy_up: bool, subpath: Option<String> },
     /// Memory. `mode` as in chmod, for example `0o1777`.
     Tmpfs { size_bytes: Option<u64>, mode: Option<u32>, uid: Option<u32>, gid: Option<u32> },
 }
@@ -109,6 +116,18 @@ pub enum Propagation {
     RSlave,
     Shared,
     RShared,
+}
+
+/// What becomes of that which is mounted below the source of a bind mount.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Recursive {
+    /// It is mounted as well, read-only where the mount is.
+    #[default]
+    All,
+    /// It is mounted as well, and can be written to even where the mount is read-only.
+    Writable,
+    /// It is not there.
+    No,
 }
 
 /// A device of this machine, or all devices of a folder.

@@ -213,7 +213,10 @@ mod tests {
             Devices::of(&ContainerConfig { devices: vec![device], ..ContainerConfig::default() })
         };
         let found = of("/dev/null").unwrap();
-        assert_eq!((found.nodes[0].path.as_str(), found.nodes[0].major, found.nodes[0].minor), ("/dev/x", 1, 3));
+        assert_eq!(
+            (found.nodes[0].path.as_str(), found.nodes[0].major, found.nodes[0].minor),
+            ("/dev/x", 1, 3)
+        );
         let access = Access(6);
         assert_eq!(
             found.rules,

@@ -66,6 +66,15 @@ impl Folders {
         self.run.join("rootfs")
     }
 
+    /// Where a part of the volume of the `index`th mount is mounted, seen only in the shim's own mount namespace.
+    pub(crate) fn part(&self, index: usize) -> PathBuf {
+        self.parts().join(index.to_string())
+    }
+
+    pub(crate) fn parts(&self) -> PathBuf {
+        self.run.join("parts")
+    }
+
     /// The content of the `index`th injected file.
     pub(crate) fn injected(&self, index: usize) -> PathBuf {
         self.run.join("files").join(index.to_string())

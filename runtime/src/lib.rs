@@ -42,8 +42,8 @@ mod testing;
 mod user;
 
 pub use config::{
-    ContainerConfig, Device, ExecConfig, HostNamespaces, InjectedFile, LogConfig, Mount, MountSource, Propagation, Resources,
-    RuntimeConfig, Seccomp, TtySize, Ulimit,
+    ContainerConfig, Device, ExecConfig, HostNamespaces, InjectedFile, LogConfig, Mount, MountSource,
+    Propagation, Recursive, Resources, RuntimeConfig, Seccomp, TtySize, Ulimit,
 };
 pub use error::{Error, Result};
 pub use init::init_main;

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::bundle::Bundle;
-use crate::config::{ContainerConfig, Mount, MountSource, Propagation, Resources};
+use crate::config::{ContainerConfig, Mount, MountSource, Propagation, Recursive, Resources};
 use crate::confine::{Process, seccomp};
 use crate::device::{self, Devices};
 use crate::limits;
@@ -111,7 +111,8 @@ fn process_section(config: &ContainerConfig, process: &Process, external: bool) 
 
 fn namespaces(config: &ContainerConfig) -> Value {
     let host = config.host;
-    let shared = [("pid", host.pid), ("ipc", host.ipc), ("uts", host.uts), ("mount", false), ("cgroup", host.cgroup)];
+    let shared =
+        [("pid", host.pid), ("ipc", host.ipc), ("uts", host.uts), ("mount", false), ("cgroup", host.cgroup)];
     let own = shared.into_iter().filter(|(_, shared)| !shared);
     let mut list: Vec<Value> = own.map(|(kind, _)| json!({ "type": kind })).collect();
     if !config.host_network {
@@ -205,8 +206,12 @@ fn mounts(bundle: &Bundle) -> Value {
     if config.init {
         all.push(bind(INIT_PATH, &bundle.init_program(), true, "rprivate"));
     }
-    let mut own: Vec<(usize, Value)> =
-        config.mounts.iter().map(|m| (depth(&m.target), one_mount(m))).collect();
+    let mut own: Vec<(usize, Value)> = config
+        .mounts
+        .iter()
+        .enumerate()
+        .map(|(at, m)| (depth(&m.target), one_mount(bundle, at, m)))
+        .collect();
     let injected = config.files.iter().enumerate().map(|(index, file)| {
         let from = bundle.folders().injected(index);
         (depth(&file.target), bind(&file.target, &from, !file.writable, "rprivate"))
@@ -222,13 +227,26 @@ fn depth(target: &str) -> usize {
     target.split('/').filter(|part| !part.is_empty() && *part != ".").count()
 }
 
-fn one_mount(mount_: &Mount) -> Value {
+fn one_mount(bundle: &Bundle, index: usize, mount_: &Mount) -> Value {
     let access = if mount_.read_only { "ro" } else { "rw" };
     match &mount_.source {
-        MountSource::Bind { path, propagation, .. } => {
-            bind(&mount_.target, path, mount_.read_only, propagation_name(*propagation))
+        MountSource::Bind { path, propagation, recursive, .. } => {
+            let how = propagation_name(*propagation);
+            let (kind, access) = match (recursive, mount_.read_only) {
+                (Recursive::All, read_only) => return bind(&mount_.target, path, read_only, how),
+                (Recursive::Writable, true) => ("rbind", "ro"),
+                (Recursive::Writable, false) => ("rbind", "rw"),
+                (Recursive::No, true) => ("bind", "ro"),
+                (Recursive::No, false) => ("bind", "rw"),
+            };
+            let path = path.to_string_lossy();
+            mount(&mount_.target, "bind", &path, &[kind, how, access])
         }
-        MountSource::Volume { path, .. } => bind(&mount_.target, path, mount_.read_only, "rprivate"),
+        MountSource::Volume { path, subpath, .. } => {
+            let part = bundle.folders().part(index);
+            let source = if subpath.is_some() { part.as_path() } else { path };
+            bind(&mount_.target, source, mount_.read_only, "rprivate")
+        }
         MountSource::Tmpfs { size_bytes, mode, uid, gid } => {
             let mut options = vec!["nosuid".to_owned(), "nodev".to_owned(), access.to_owned()];
             options.push(format!("mode={:o}", mode.unwrap_or(0o1777)));
@@ -276,7 +294,8 @@ fn device_nodes(devices: &Devices) -> Value {
 fn device_rules(privileged: bool, devices: &Devices) -> Value {
     let mut all = vec![json!({ "allow": privileged, "access": "rwm" })];
     for rule in &devices.rules {
-        let mut allowed = json!({ "allow": true, "type": letter(rule.kind), "access": rule.access.letters() });
+        let mut allowed =
+            json!({ "allow": true, "type": letter(rule.kind), "access": rule.access.letters() });
         for (name, number) in [("major", rule.major), ("minor", rule.minor)] {
             if let Some(number) = number {
                 allowed[name] = json!(number);
@@ -362,8 +381,12 @@ mod tests {
     fn mounts_come_after_those_above_them_and_private() {
         let tmpfs = || MountSource::Tmpfs { size_bytes: Some(5), mode: None, uid: None, gid: None };
         let spec = spec(false, |c| {
-            let bind =
-                MountSource::Bind { path: "/x".into(), create: false, propagation: Propagation::RPrivate };
+            let bind = MountSource::Bind {
+                path: "/x".into(),
+                create: false,
+                propagation: Propagation::RPrivate,
+                recursive: Recursive::All,
+            };
             c.mounts = vec![
                 Mount { source: tmpfs(), target: "/a/b/c".into(), read_only: false },
                 Mount { source: bind, target: "/a".into(), read_only: true },

@@ -56,7 +56,11 @@ services:
     is_limited(&machine, ("cpu/cpu.cfs_period_us", "200000"), ("cpu.max", "50000 200000"));
     is_limited(&machine, ("cpuset/cpuset.cpus", "0"), ("cpuset.cpus", "0"));
     is_limited(&machine, ("memory/memory.limit_in_bytes", "67108864"), ("memory.max", "67108864"));
-    is_limited(&machine, ("memory/memory.memsw.limit_in_bytes", "134217728"), ("memory.swap.max", "67108864"));
+    is_limited(
+        &machine,
+        ("memory/memory.memsw.limit_in_bytes", "134217728"),
+        ("memory.swap.max", "67108864"),
+    );
     is_limited(&machine, ("memory/memory.soft_limit_in_bytes", "33554432"), ("memory.low", "33554432"));
     inside(&machine, &["cat", "/proc/self/oom_score_adj"]).exits(0).says("321");
     inside(&machine, &["cat", "/proc/self/mountinfo"]).exits(0).says("size=8192k");
@@ -112,10 +116,8 @@ services:
 
 #[test]
 fn a_privileged_container_must_be_allowed_everything() {
-    let machine = up(
-        "privileged",
-        "services: {box: {image: orc/demo, command: [demo, sleep], privileged: true}}\n",
-    );
+    let machine =
+        up("privileged", "services: {box: {image: orc/demo, command: [demo, sleep], privileged: true}}\n");
     let status = inside(&machine, &["status"]);
     status.exits(0).says("Seccomp: 0");
     assert!(!status.stdout.contains("CapEff: 00000000800405fb"), "{status}");
@@ -236,9 +238,8 @@ services:
 #[test]
 fn an_image_that_must_not_be_pulled_must_not_be_pulled() {
     let machine = Machine::new("pull-never");
-    machine.compose(
-        "services: {box: {image: 'registry.invalid/none:1', command: [x], pull_policy: never}}\n",
-    );
+    machine
+        .compose("services: {box: {image: 'registry.invalid/none:1', command: [x], pull_policy: never}}\n");
     machine.orc(&["up", "-d"]).exits(1).says("registry.invalid/none:1").never_says("resolve");
     machine.leaves_nothing();
 }

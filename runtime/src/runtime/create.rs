@@ -201,6 +201,7 @@ mod tests {
                     path: "/x".into(),
                     create: false,
                     propagation: crate::Propagation::Private,
+                    recursive: crate::Recursive::All,
                 };
                 c.mounts = vec![crate::Mount { source, target: "/a/../..".into(), read_only: false }];
             },

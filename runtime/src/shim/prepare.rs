@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -29,9 +29,9 @@ pub(super) fn root(bundle: &Bundle) -> Result<OwnedFd, Failure> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root =
         rustix::fs::open(&rootfs, flags, Mode::empty()).map_err(Error::file("cannot open", &rootfs))?;
-    for mount in &bundle.config.mounts {
+    for (index, mount) in bundle.config.mounts.iter().enumerate() {
         match &mount.source {
-            MountSource::Bind { path, create, propagation } => {
+            MountSource::Bind { path, create, propagation, .. } => {
                 if matches!(propagation, Propagation::Shared | Propagation::RShared) {
                     return Err(Failure::new(format!(
                         "bind mount on `{}`: propagation `shared` is not supported",
@@ -40,10 +40,16 @@ pub(super) fn root(bundle: &Bundle) -> Result<OwnedFd, Failure> {
                 }
                 bind_source(path, *create, &mount.target)?;
             }
-            MountSource::Volume { path, copy_up } => {
+            MountSource::Volume { path, copy_up, subpath } => {
                 fs::create_dir_all(path).map_err(Error::file("cannot create volume", path))?;
                 if *copy_up {
                     volume::copy_up(&rootfs, &mount.target, path).map_err(|e| Failure::new(chain(&e)))?;
+                }
+                if let Some(subpath) = subpath {
+                    part_of_volume(path, subpath, &folders.part(index)).map_err(|error| {
+                        let target = &mount.target;
+                        Failure::new(format!("volume on `{target}`: subpath `{subpath}`: {error}"))
+                    })?;
                 }
             }
             MountSource::Tmpfs { .. } => {}
@@ -76,6 +82,22 @@ fn bind_source(path: &Path, create: bool, target: &str) -> Result<(), Failure> {
             )))
         }
     }
+}
+
+/// Mounts a file or folder of a volume where the container's mount finds it. It is opened before, so that no
+/// symbolic link that another container puts in its way can lead out of the volume (CVE-2021-30465).
+fn part_of_volume(volume: &Path, subpath: &str, place: &Path) -> io::Result<()> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let volume = rustix::fs::open(volume, flags | OFlags::DIRECTORY, Mode::empty())?;
+    let part = rustix::fs::openat2(&volume, subpath.trim_start_matches('/'), flags, Mode::empty(), inside())?;
+    let source = format!("/proc/self/fd/{}", part.as_raw_fd());
+    if fs::metadata(&source)?.is_dir() {
+        fs::create_dir_all(place)?;
+    } else {
+        fs::create_dir_all(place.parent().unwrap_or(place))?;
+        fs::write(place, "")?;
+    }
+    Ok(rustix::mount::mount_bind(source, place)?)
 }
 
 /// Makes the program visible at the path the spec names, through a mount that nobody can write to.

@@ -259,7 +259,12 @@ async fn a_file_whose_capabilities_are_missing_is_explained() {
         [0x0200_0001_u32, 1 << 13, 0, 0, 0].iter().flat_map(|word| word.to_le_bytes()).collect();
     let flags = rustix::fs::XattrFlags::empty();
     rustix::fs::setxattr(tools.join("ping"), "security.capability", &attribute, flags).unwrap();
-    let source = runtime::MountSource::Bind { path: tools, create: false, propagation: Default::default() };
+    let source = runtime::MountSource::Bind {
+        path: tools,
+        create: false,
+        propagation: Default::default(),
+        recursive: Default::default(),
+    };
     let mut container = config(&runtime, "c", &[]).await;
     container.args = ["/tools/ping", "exit", "6"].map(str::to_owned).into();
     container.mounts = vec![runtime::Mount { source, target: "/tools".into(), read_only: true }];

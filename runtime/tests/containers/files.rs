@@ -17,7 +17,12 @@ async fn mounts_are_what_they_say() {
     let host = machine.path().join("host");
     std::fs::create_dir(&host).unwrap();
     std::fs::write(host.join("hello"), "from the machine").unwrap();
-    let bind = |create| MountSource::Bind { path: host.clone(), create, propagation: Default::default() };
+    let bind = |create| MountSource::Bind {
+        path: host.clone(),
+        create,
+        propagation: Default::default(),
+        recursive: Default::default(),
+    };
     let made = machine.path().join("made/here");
     let volume = machine.path().join("volume");
     let mut container = config(&runtime, "c", &["stubborn"]).await;
@@ -32,11 +37,16 @@ async fn mounts_are_what_they_say() {
         mount(bind(false), "/srv/a", false),
         mount(bind(false), "/ro", true),
         mount(
-            MountSource::Bind { path: made.clone(), create: true, propagation: Default::default() },
+            MountSource::Bind {
+                path: made.clone(),
+                create: true,
+                propagation: Default::default(),
+                recursive: Default::default(),
+            },
             "/made",
             false,
         ),
-        mount(MountSource::Volume { path: volume.clone(), copy_up: true }, "/etc", false),
+        mount(MountSource::Volume { path: volume.clone(), copy_up: true, subpath: None }, "/etc", false),
     ];
     start(&runtime, container).await;
     wait_for_line(&runtime, "c", "stubborn").await;

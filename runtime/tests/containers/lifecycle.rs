@@ -86,8 +86,12 @@ async fn a_start_that_fails_at_any_step_is_unwound_and_can_be_repeated() {
     let Some(machine) = Machine::new() else { return };
     let runtime = machine.runtime().await;
     let good = config(&runtime, "step", &["echo", "ran"]).await;
-    let absent =
-        MountSource::Bind { path: "/nonexistent/x".into(), create: false, propagation: Default::default() };
+    let absent = MountSource::Bind {
+        path: "/nonexistent/x".into(),
+        create: false,
+        propagation: Default::default(),
+        recursive: Default::default(),
+    };
     type Change<'a> = &'a dyn Fn(&mut runtime::ContainerConfig);
     let steps: [(&str, Change<'_>); 5] = [
         ("/nonexistent/x", &|c| {

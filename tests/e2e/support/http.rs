@@ -1,4 +1,4 @@
-//! The smallest HTTP client that tells who answered: one request, one connection, no redirects.
+//! The smallest HTTP that tells who answered: one request, one connection, no redirects.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -30,4 +30,18 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<Response> {
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     let status = status.ok_or_else(|| io::Error::other(format!("no status in `{head}`")))?;
     Ok(Response { status, body: body.to_owned() })
+}
+
+/// Reads a request from the connection and answers it.
+pub(crate) fn answer(mut stream: TcpStream, body: &str) -> io::Result<()> {
+    let mut request = Vec::new();
+    let mut piece = [0; 1024];
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        match stream.read(&mut piece)? {
+            0 => return Ok(()),
+            count => request.extend_from_slice(&piece[..count]),
+        }
+    }
+    let length = body.len();
+    write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
 }

@@ -234,6 +234,16 @@ impl Machine {
 }
 
 impl Outside {
+    /// Answers one request at the address, whoever asks.
+    pub(crate) fn serve(&self, address: &str) {
+        let address = socket_address(address);
+        let listener = link::inside(&self.network, || std::net::TcpListener::bind(address));
+        let listener = listener.expect("a free port outside");
+        std::thread::spawn(move || {
+            listener.accept().and_then(|(stream, _)| http::answer(stream, "from outside"))
+        });
+    }
+
     /// What a request from the outside is answered.
     pub(crate) fn get(&self, address: &str, path: &str) -> std::io::Result<Response> {
         let address = socket_address(address);

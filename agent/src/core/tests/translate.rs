@@ -91,7 +91,7 @@ fn check_mounts(compose: Value, of_image: Value, expected: &str) {
     let line = |mount: &runtime::Mount| {
         let source = match &mount.source {
             MountSource::Bind { path, create, .. } => format!("bind {} create={create}", path.display()),
-            MountSource::Volume { path, copy_up } => format!("volume {} copy={copy_up}", path.display()),
+            MountSource::Volume { path, copy_up, .. } => format!("volume {} copy={copy_up}", path.display()),
             MountSource::Tmpfs { size_bytes, mode, uid, .. } => {
                 format!("tmpfs {size_bytes:?} {mode:?} {uid:?}")
             }
@@ -132,7 +132,9 @@ fn an_images_volumes_are_the_slots_own_unless_something_is_mounted_there() {
     let config = container(json!({"volumes": volumes, "tmpfs": ["/tmp"]}), of_image);
     let targets: Vec<&str> = config.mounts.iter().map(|mount| mount.target.as_str()).collect();
     assert_eq!(targets, ["/data", "/log", "/tmp"]);
-    let MountSource::Volume { path, copy_up: true } = &config.mounts[1].source else { panic!("a volume") };
+    let MountSource::Volume { path, copy_up: true, .. } = &config.mounts[1].source else {
+        panic!("a volume")
+    };
     assert!(path.starts_with("/volumes") && path.to_string_lossy().contains("shop.web.1."));
 }
 

@@ -91,8 +91,7 @@ pub(super) fn endpoints(task: &Task) -> Result<Vec<EndpointSpec>, String> {
 
 /// Six bytes in hexadecimal, as `02:42:ac:11:00:02`; those of a group of machines are no address of one.
 fn hardware_address(text: &str) -> Result<[u8; 6], String> {
-    let bytes: Vec<u8> =
-        text.split([':', '-']).map_while(|part| u8::from_str_radix(part, 16).ok()).collect();
+    let bytes: Vec<u8> = text.split([':', '-']).map_while(|part| u8::from_str_radix(part, 16).ok()).collect();
     match <[u8; 6]>::try_from(bytes) {
         Ok(address) if address[0] & 1 == 0 && text.len() == 17 => Ok(address),
         _ => Err(format!("`mac_address: {text}` is not the hardware address of one interface")),

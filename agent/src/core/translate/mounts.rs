@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use cluster::compose_spec::{BindOptions, Mount as ComposeMount, MountKind};
 use cluster::{Task, VolumeName};
 use runtime::image::ImageConfig;
-use runtime::{Mount, MountSource, Propagation};
+use runtime::{Mount, MountSource, Propagation, Recursive};
 
 use super::super::record::Origin;
 use super::limits::parse_size;
@@ -78,7 +78,7 @@ pub(super) fn mounts(task: &Task, origin: &Origin, volumes: &Volumes) -> Result<
     for (target, name) in &origin.anonymous {
         let own = compose.volumes.iter().find(|mount| trimmed(&mount.target) == target);
         let copy_up = !own.is_some_and(|mount| mount.volume.as_ref().is_some_and(|volume| volume.nocopy));
-        let source = MountSource::Volume { path: path_of(volumes, name)?, copy_up };
+        let source = MountSource::Volume { path: path_of(volumes, name)?, copy_up, subpath: None };
         let read_only = own.is_some_and(|mount| mount.read_only);
         list.push(Mount { source, target: target.clone(), read_only });
     }
@@ -100,17 +100,16 @@ fn source(task: &Task, mount: &ComposeMount, volumes: &Volumes) -> Result<MountS
                 path: PathBuf::from(path),
                 create: mount.bind.as_ref().is_some_and(|bind| bind.create_host_path.unwrap_or(true)),
                 propagation: propagation(mount.bind.as_ref())?,
+                recursive: recursive(mount.bind.as_ref())?,
             })
         }
         MountKind::Volume => {
             let options = mount.volume.as_ref();
-            if options.is_some_and(|options| options.subpath.is_some()) {
-                return Err(format!("`volume.subpath` of `{}` is not supported", mount.target));
-            }
             let key = volume_key(mount).unwrap_or_default();
             let name = task.spec.volumes.get(key).ok_or_else(|| format!("volume `{key}` is not defined"))?;
             let copy_up = !options.is_some_and(|options| options.nocopy);
-            Ok(MountSource::Volume { path: path_of(volumes, &name.0)?, copy_up })
+            let subpath = options.and_then(|options| options.subpath.clone());
+            Ok(MountSource::Volume { path: path_of(volumes, &name.0)?, copy_up, subpath })
         }
         MountKind::Tmpfs => {
             let options = mount.tmpfs.as_ref();
@@ -143,6 +142,7 @@ fn of_machine(path: &str) -> Mount {
             path: PathBuf::from(path),
             create: false,
             propagation: Propagation::Private,
+            recursive: Recursive::All,
         },
         target: path.to_owned(),
         read_only: true,
@@ -158,6 +158,16 @@ fn propagation(options: Option<&BindOptions>) -> Result<Propagation, String> {
         Some("shared") => Ok(Propagation::Shared),
         Some("rshared") => Ok(Propagation::RShared),
         Some(other) => Err(format!("`bind.propagation: {other}` is not known")),
+    }
+}
+
+/// Docker's names. A mount that can be written to is not read-only below either, whatever is said.
+fn recursive(options: Option<&BindOptions>) -> Result<Recursive, String> {
+    match options.and_then(|options| options.recursive.as_deref()) {
+        None | Some("" | "enabled" | "readonly") => Ok(Recursive::All),
+        Some("writable") => Ok(Recursive::Writable),
+        Some("disabled") => Ok(Recursive::No),
+        Some(other) => Err(format!("`bind.recursive: {other}` is not known")),
     }
 }
 

@@ -1,0 +1,130 @@
+//! What networks and a service's place in them look like from inside.
+
+use crate::support::{Machine, Outcome};
+
+fn inside(machine: &Machine, service: &str, tool: &[&str]) -> Outcome {
+    machine.orc(&[&["exec", "-T", service, "demo"], tool].concat())
+}
+
+#[test]
+fn chosen_subnets_and_addresses_must_be_had() {
+    let machine = Machine::new("addresses");
+    machine.compose(
+        "
+services:
+  web:
+    image: orc/demo
+    command: [demo, serve]
+    networks: {lan: {ipv4_address: 10.77.3.50, ipv6_address: 'fd77::50'}}
+  client: {image: orc/demo, command: [demo, sleep], networks: [lan]}
+networks:
+  lan:
+    enable_ipv6: true
+    ipam:
+      config:
+        - {subnet: 10.77.3.0/24, gateway: 10.77.3.9}
+        - {subnet: 'fd77::/64'}
+",
+    );
+    machine.orc(&["up", "-d"]).ok();
+    inside(&machine, "web", &["cat", "/etc/hosts"]).exits(0).says("10.77.3.50").says("fd77::50");
+    inside(&machine, "client", &["get", "http://10.77.3.50/"]).exits(0).says("hello from");
+    inside(&machine, "client", &["get", "http://[fd77::50]/"]).exits(0).says("hello from");
+    // The default route as the kernel writes it: the gateway's bytes from behind.
+    inside(&machine, "client", &["cat", "/proc/net/route"]).exits(0).says("eth0\t00000000\t09034D0A");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn an_internal_network_must_lead_nowhere_but_to_its_members() {
+    let machine = Machine::new("internal");
+    machine.compose(
+        "
+services:
+  web: {image: orc/demo, command: [demo, serve], networks: [closed]}
+  client: {image: orc/demo, command: [demo, sleep], networks: [closed]}
+  open: {image: orc/demo, command: [demo, sleep], networks: [outer]}
+networks:
+  closed: {internal: true}
+  outer:
+",
+    );
+    let outside = machine.outside();
+    outside.serve("198.51.100.2:7000");
+    machine.orc(&["up", "-d"]).ok();
+    inside(&machine, "open", &["get", "http://198.51.100.2:7000/"]).exits(0).says("from outside");
+    assert_ne!(inside(&machine, "client", &["get", "http://198.51.100.2:7000/"]).code, 0);
+    inside(&machine, "client", &["get", "http://web/"]).exits(0).says("hello from");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn a_stack_must_be_able_to_join_another_ones_network() {
+    let machine = Machine::new("external");
+    machine.file(
+        "first.yaml",
+        "
+name: first
+services: {web: {image: orc/demo, command: [demo, serve], networks: [shared]}}
+networks: {shared: {name: common}}
+",
+    );
+    machine.file(
+        "second.yaml",
+        "
+name: second
+services: {client: {image: orc/demo, command: [demo, sleep], networks: [theirs]}}
+networks: {theirs: {name: common, external: true}}
+",
+    );
+    let second = |args: &[&str]| machine.orc(&[&["-f", "second.yaml"], args].concat());
+    second(&["up", "-d"]).exits(1).says("`common` is external, and there is no such network");
+    machine.orc(&["-f", "first.yaml", "up", "-d"]).ok();
+    second(&["up", "-d"]).ok();
+    second(&["exec", "-T", "client", "demo", "get", "http://web/"]).exits(0).says("hello from");
+    second(&["down", "-t", "1"]).ok();
+    machine.orc(&["-f", "first.yaml", "exec", "-T", "web", "demo", "get", "http://127.0.0.1/"]).exits(0);
+    machine.orc(&["-f", "first.yaml", "down", "-t", "1"]).ok();
+    machine.orc(&["engine", "stop"]).ok();
+    machine.shows_nothing_left();
+}
+
+#[test]
+fn interfaces_must_be_as_the_service_says() {
+    let machine = Machine::new("interfaces");
+    machine.compose(
+        "
+services:
+  box:
+    image: orc/demo
+    command: [demo, sleep]
+    networks:
+      front: {mac_address: '02:42:ac:11:00:63', interface_name: lan0}
+      back: {gw_priority: 1, priority: 5}
+networks:
+  front:
+  back:
+",
+    );
+    machine.orc(&["up", "-d"]).ok();
+    inside(&machine, "box", &["cat", "/sys/class/net/lan0/address"]).exits(0).says("02:42:ac:11:00:63");
+    inside(&machine, "box", &["cat", "/proc/net/route"]).exits(0).says("eth0\t00000000\t");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn a_link_must_be_a_name_that_only_its_service_knows() {
+    let machine = Machine::new("links");
+    machine.compose(
+        "
+services:
+  db: {image: orc/demo, command: [demo, serve]}
+  web: {image: orc/demo, command: [demo, sleep], links: ['db:database']}
+  other: {image: orc/demo, command: [demo, sleep]}
+",
+    );
+    machine.orc(&["up", "-d"]).ok();
+    inside(&machine, "web", &["get", "http://database/"]).exits(0).says("hello from");
+    assert_ne!(inside(&machine, "other", &["resolve", "database"]).code, 0);
+    machine.leaves_nothing();
+}

@@ -1,0 +1,111 @@
+//! Volumes, bind mounts, memory, secrets and configs, as a container sees them.
+
+use crate::support::{Machine, Outcome};
+
+fn inside(machine: &Machine, service: &str, tool: &[&str]) -> Outcome {
+    machine.orc(&[&["exec", "-T", service, "demo"], tool].concat())
+}
+
+#[test]
+fn a_part_of_a_volume_must_be_mountable_alone() {
+    let machine = Machine::new("subpath");
+    let compose = |subpath: &str| {
+        format!(
+            "
+services:
+  all: {{image: orc/demo, command: [demo, sleep], volumes: ['data:/data']}}
+  part:
+    image: orc/demo
+    command: [demo, sleep]
+    profiles: [part]
+    volumes: [{{type: volume, source: data, target: /here, volume: {{subpath: {subpath}}}}}]
+volumes: {{data: }}
+"
+        )
+    };
+    machine.compose(&compose("a.txt"));
+    machine.orc(&["up", "-d", "all"]).ok();
+    machine.orc(&["up", "-d", "part"]).exits(1).says("subpath `a.txt`");
+    inside(&machine, "all", &["write", "/data/a.txt", "content"]).ok();
+    machine.orc(&["up", "-d", "part"]).ok();
+    inside(&machine, "part", &["cat", "/here"]).exits(0).says("content");
+    machine.orc(&["rm", "-s", "-f", "part"]).ok();
+    inside(&machine, "all", &["cat", "/data/a.txt"]).exits(0).says("content");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn a_stack_must_be_able_to_use_another_ones_volume() {
+    let machine = Machine::new("external-volume");
+    let stack = |name: &str, volume: &str| {
+        format!(
+            "
+name: {name}
+services: {{box: {{image: orc/demo, command: [demo, sleep], volumes: ['data:/data']}}}}
+volumes: {{data: {{name: kept{volume}}}}}
+"
+        )
+    };
+    machine.file("first.yaml", &stack("first", "")).file("second.yaml", &stack("second", ", external: true"));
+    let orc = |file: &str, args: &[&str]| machine.orc(&[&["-f", file], args].concat());
+    orc("second.yaml", &["up", "-d"]).exits(1).says("`kept` is external, and there is no such volume");
+    orc("first.yaml", &["up", "-d"]).ok();
+    orc("first.yaml", &["exec", "-T", "box", "demo", "write", "/data/x", "shared"]).ok();
+    orc("second.yaml", &["up", "-d"]).ok();
+    orc("second.yaml", &["exec", "-T", "box", "demo", "cat", "/data/x"]).exits(0).says("shared");
+    orc("second.yaml", &["down", "-v", "-t", "1"]).ok();
+    orc("first.yaml", &["exec", "-T", "box", "demo", "cat", "/data/x"]).exits(0).says("shared");
+    orc("first.yaml", &["down", "-v", "-t", "1"]).ok();
+    machine.orc(&["engine", "stop"]).ok();
+    machine.shows_nothing_left();
+}
+
+#[test]
+fn secrets_and_configs_must_come_from_variables_and_from_the_file_itself() {
+    let machine = Machine::new("contents");
+    machine.file(".env", "TOKEN=s3cret\n").compose(
+        "
+services:
+  box:
+    image: orc/demo
+    command: [demo, sleep]
+    read_only: true
+    secrets: [token]
+    configs: [{source: inline, target: /etc/inline.conf, mode: 0400}]
+secrets: {token: {environment: TOKEN}}
+configs: {inline: {content: \"a = ${TOKEN}\\n\"}}
+",
+    );
+    machine.orc(&["up", "-d"]).ok();
+    inside(&machine, "box", &["cat", "/run/secrets/token"]).exits(0).says("s3cret");
+    inside(&machine, "box", &["cat", "/etc/inline.conf"]).exits(0).says("a = s3cret");
+    inside(&machine, "box", &["stat", "/etc/inline.conf"]).exits(0).says("400");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn mounts_below_a_bind_mount_must_follow_what_is_asked_for() {
+    let machine = Machine::new("recursive");
+    machine.file("top/file", "x").file("top/below/file", "hidden").compose(
+        "
+services:
+  box:
+    image: orc/demo
+    command: [demo, sleep]
+    volumes:
+      - {type: bind, source: ./top, target: /all, read_only: true}
+      - {type: bind, source: ./top, target: /writable, read_only: true, bind: {recursive: writable}}
+      - {type: bind, source: ./top, target: /flat, bind: {recursive: disabled}}
+",
+    );
+    machine.shell("mount -t tmpfs none top/below && echo mounted > top/below/file").ok();
+    machine.orc(&["up", "-d"]).ok();
+    inside(&machine, "box", &["cat", "/all/below/file"]).exits(0).says("mounted");
+    assert_ne!(inside(&machine, "box", &["write", "/all/below/new", "x"]).code, 0);
+    inside(&machine, "box", &["write", "/writable/below/new", "x"]).exits(0);
+    assert_ne!(inside(&machine, "box", &["write", "/writable/new", "x"]).code, 0);
+    inside(&machine, "box", &["cat", "/flat/below/file"]).exits(0).says("hidden");
+    machine.orc(&["down", "-t", "1"]).ok();
+    machine.shell("umount top/below").ok();
+    machine.leaves_nothing();
+}
