@@ -1,6 +1,6 @@
 //! Finds the attributes of a settled tree that are not simply honoured.
 
-use super::table::{ALLOWED, CLUSTER_VALUES, SAME_AS_UNSET, SECURITY_OPTIONS, VALUES};
+use super::table::{ALLOWED, CLUSTER_VALUES, KEYS, SAME_AS_UNSET, SECURITY_OPTIONS, VALUES};
 use super::{Requirement, Support, Target, listed};
 use crate::format::{PROJECT, Shape};
 use crate::node::{Node, Value};
@@ -30,6 +30,11 @@ impl Walk {
                 let object = shape.object();
                 for (key, entry) in map.iter() {
                     let Some(rule) = shape.entry(key) else { continue };
+                    if let Some(support) = by_key(key, &self.pattern) {
+                        let attribute = place.key(key).to_string();
+                        self.found.push(Requirement { attribute, span: entry.key, support });
+                        continue;
+                    }
                     let known = object.is_some_and(|object| object.field(key).is_some());
                     let step = if known { key } else { "*" };
                     self.step(step, (&entry.node, entry.key), &rule.shape, inherited, &place.key(key));
@@ -76,6 +81,12 @@ impl Walk {
         }
         self.pattern.truncate(length);
     }
+}
+
+/// What becomes of a name that means nothing here.
+fn by_key(key: &str, pattern: &str) -> Option<Support> {
+    let (_, known, otherwise) = KEYS.iter().find(|(path, ..)| *path == pattern)?;
+    (!known.contains(&key)).then_some(*otherwise)
 }
 
 /// What a value itself asks for that the attribute in general does not.
