@@ -195,6 +195,13 @@ impl Service {
     }
 }
 
+impl Addresses {
+    /// Both, as far as there are both.
+    pub fn each(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        [Some(IpAddr::V4(self.v4)), self.v6.map(IpAddr::V6)].into_iter().flatten()
+    }
+}
+
 impl NetworkSpec {
     /// The subnets that the file asks for.
     pub fn subnets(&self) -> impl Iterator<Item = &str> {

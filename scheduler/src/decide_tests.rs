@@ -522,3 +522,29 @@ fn a_one_off_that_nobody_waits_for_goes_unless_it_is_to_stay() {
     check(true, false, false, true);
     check(false, false, false, false);
 }
+
+#[test]
+fn addresses_of_both_families_are_nobody_elses() {
+    let mut bench = Bench::with_nodes(1);
+    let fixed = json!({"lan": {"ipv4_address": "10.77.3.80", "ipv6_address": "fd77::2"}});
+    bench
+        .up(wish(json!({
+            "name": "hello",
+            "services": {
+                "client": {"image": "orc/demo", "networks": {"lan": null}, "deploy": {"replicas": 3}},
+                "web": {"image": "orc/demo", "networks": fixed},
+            },
+            // The gateways' numbers differ, so that an address is free in one family and taken in the other.
+            "networks": {"lan": {"enable_ipv6": true, "ipam": {"config": [
+                {"subnet": "10.77.3.0/24", "gateway": "10.77.3.9"}, {"subnet": "fd77::/64"}]}}}})))
+        .unwrap();
+    bench.settle();
+    let address = |service: &str, slot| {
+        let endpoint = &bench.task(service, slot).endpoints[0];
+        format!("{} {}", endpoint.v4, endpoint.v6.expect("the network has IPv6"))
+    };
+    assert_eq!(address("web", 1), "10.77.3.80 fd77::2");
+    assert_eq!(address("client", 1), "10.77.3.1 fd77::3");
+    assert_eq!(address("client", 2), "10.77.3.2 fd77::4");
+    assert_eq!(address("client", 3), "10.77.3.3 fd77::5");
+}

@@ -184,9 +184,7 @@ fn is_internal(network: &Network) -> bool {
 }
 
 fn addresses(endpoint: &TaskEndpoint, network: &NetworkName) -> Vec<IpAddr> {
-    let Some(addresses) = endpoint.addresses.get(network) else { return Vec::new() };
-    let v4 = std::iter::once(IpAddr::V4(addresses.v4));
-    v4.chain(addresses.v6.map(IpAddr::V6)).collect()
+    endpoint.addresses.get(network).into_iter().flat_map(cluster::Addresses::each).collect()
 }
 
 /// What a task's namespace may resolve: the names of its networks, and what its service says of names. Of a

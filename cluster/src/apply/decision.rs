@@ -224,7 +224,7 @@ fn service_mut<'a>(state: &'a mut State, key: &ServiceKey) -> Option<&'a mut Ser
 /// Refuses addresses outside of their network, and those that another slot or service has.
 fn check_addresses(state: &State, key: &ServiceKey, allocation: &Allocation) -> Result<(), Refusal> {
     let new = allocation.addresses.iter().flat_map(|(slot, addresses)| {
-        addresses.iter().map(move |(network, address)| (network, IpAddr::V4(address.v4), *slot))
+        addresses.iter().flat_map(move |(network, both)| both.each().map(move |ip| (network, ip, *slot)))
     });
     let vips = allocation.vips.iter().map(|(network, address)| (network, *address, 0));
     let mut seen: BTreeMap<&NetworkName, BTreeMap<IpAddr, (ServiceKey, u32)>> = BTreeMap::new();
@@ -232,8 +232,12 @@ fn check_addresses(state: &State, key: &ServiceKey, allocation: &Allocation) -> 
         let Some(network) = state.networks.get(name) else {
             return Err(Refusal::Unknown { object: format!("network `{name}`") });
         };
-        let inside =
-            matches!(address, IpAddr::V4(v4) if network.subnet4.contains(&v4) && v4 != network.gateway4);
+        let inside = match address {
+            IpAddr::V4(v4) => network.subnet4.contains(&v4) && v4 != network.gateway4,
+            IpAddr::V6(v6) => {
+                network.subnet6.is_some_and(|subnet| subnet.contains(&v6)) && network.gateway6 != Some(v6)
+            }
+        };
         if !inside {
             return Err(conflict(format!("{address} is no address for a container in network `{name}`")));
         }
@@ -333,7 +337,7 @@ impl State {
             let Some(service) = self.service(key) else { continue };
             for (slot, value) in &service.slots {
                 if let Some(addresses) = value.addresses.get(network) {
-                    taken.insert(IpAddr::V4(addresses.v4), (key.clone(), *slot));
+                    taken.extend(addresses.each().map(|ip| (ip, (key.clone(), *slot))));
                 }
             }
             if let Some(vip) = service.vips.get(network) {
@@ -342,7 +346,9 @@ impl State {
         }
         for task in self.tasks_in(network) {
             for endpoint in task.endpoints.iter().filter(|endpoint| endpoint.network == *network) {
-                taken.entry(IpAddr::V4(endpoint.v4)).or_insert_with(|| (task.service.clone(), task.slot));
+                for ip in endpoint.addresses().each() {
+                    taken.entry(ip).or_insert_with(|| (task.service.clone(), task.slot));
+                }
             }
         }
         taken

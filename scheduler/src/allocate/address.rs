@@ -16,6 +16,7 @@ use crate::replicas::No;
 pub(crate) fn fits(network: &Network, attachment: &Attachment, owned: Addresses) -> bool {
     network.subnet4.contains(&owned.v4)
         && attachment.ipv4.is_none_or(|fixed| fixed == IpAddr::V4(owned.v4))
+        && attachment.ipv6.is_none_or(|fixed| owned.v6.map(IpAddr::V6) == Some(fixed))
         && owned.v6.is_some() == network.subnet6.is_some()
         && owned.v6.is_none_or(|v6| network.subnet6.is_some_and(|subnet| subnet.contains(&v6)))
 }
@@ -46,15 +47,35 @@ pub(crate) fn choose(
         }
         _ => range(network)
             .map(Ipv4Addr::from)
-            .find(|ip| !taken.contains(&IpAddr::V4(*ip)) && !reserved.contains(ip))
+            .find(|ip| !taken.contains(&IpAddr::V4(*ip)) && !reserved.contains(&IpAddr::V4(*ip)))
             .ok_or_else(|| {
                 No::not_now(format!("waits for a free address in network `{name}`: all are taken"))
             })?,
     };
-    let v6 = network.subnet6.map(|subnet| match attachment.ipv6 {
-        Some(IpAddr::V6(fixed)) => fixed,
-        _ => beside(network, subnet, v4),
-    });
+    let v6 = match (network.subnet6, attachment.ipv6) {
+        (None, None) => None,
+        (None, Some(fixed)) => {
+            return Err(No::never(format!("network `{name}` has no IPv6, and {fixed} is asked for")));
+        }
+        (Some(subnet), Some(IpAddr::V6(fixed))) => {
+            if !subnet.contains(&fixed) || Some(fixed) == network.gateway6 {
+                return Err(No::never(format!("{fixed} is no address of network `{name}` ({subnet})")));
+            }
+            if taken.contains(&IpAddr::V6(fixed)) {
+                return Err(No::not_now(format!("waits for address {fixed} in network `{name}`")));
+            }
+            Some(fixed)
+        }
+        (Some(subnet), _) => {
+            let free =
+                |ip: &Ipv6Addr| !taken.contains(&IpAddr::V6(*ip)) && !reserved.contains(&IpAddr::V6(*ip));
+            Some(beside(network, subnet, v4).find(free).ok_or_else(|| {
+                No::not_now(format!(
+                    "waits for a free address in {subnet} of network `{name}`: all are taken"
+                ))
+            })?)
+        }
+    };
     Ok(Addresses { v4, v6 })
 }
 
@@ -71,15 +92,17 @@ pub(crate) fn choose_virtual(
         .rev()
         .map(Ipv4Addr::from)
         .filter(|ip| besides.is_none_or(|besides| besides.v4 != *ip))
-        .find(|ip| !taken.contains(&IpAddr::V4(*ip)) && !reserved.contains(ip))
         .map(IpAddr::V4)
+        .find(|ip| !taken.contains(ip) && !reserved.contains(ip))
         .ok_or_else(|| No::not_now(format!("waits for a free address in network `{name}`: all are taken")))
 }
 
-/// The IPv6 address with the same number in its subnet as the IPv4 address has in its own: unique, because
-/// the other is.
-fn beside(network: &Network, subnet: ipnet::Ipv6Net, v4: Ipv4Addr) -> Ipv6Addr {
-    nth_v6(subnet, u32::from(v4).wrapping_sub(u32::from(network.subnet4.network())))
+/// The IPv6 address with the same number in its subnet as the IPv4 address has in its own, so that people see
+/// what belongs together; then all others, since that one may be the gateway's, or somebody asks for it.
+fn beside(network: &Network, subnet: ipnet::Ipv6Net, v4: Ipv4Addr) -> impl Iterator<Item = Ipv6Addr> {
+    let number = u32::from(v4).wrapping_sub(u32::from(network.subnet4.network()));
+    let others = (1..u32::MAX).map(move |number| nth_v6(subnet, number));
+    std::iter::once(nth_v6(subnet, number)).chain(others).take_while(move |ip| subnet.contains(ip))
 }
 
 /// The numbers of all addresses but the network's own and the broadcast address.
@@ -101,15 +124,13 @@ fn range(network: &Network) -> std::ops::Range<u32> {
     }
 }
 
-/// Addresses that are nobody's to choose: the gateway's, `aux_addresses`, and those that services ask for.
-fn reserved(state: &State, network: &Network) -> BTreeSet<Ipv4Addr> {
+/// Addresses that are nobody's to choose: the gateways', `aux_addresses`, and those that services ask for.
+fn reserved(state: &State, network: &Network) -> BTreeSet<IpAddr> {
     let name = &network.spec.name;
-    let asked =
-        state.services_in(name).filter_map(|key| match state.service(key)?.spec.networks.get(name)?.ipv4 {
-            Some(IpAddr::V4(ip)) => Some(ip),
-            _ => None,
-        });
+    let places = state.services_in(name).filter_map(|key| state.service(key)?.spec.networks.get(name));
+    let asked = places.flat_map(|place| [place.ipv4, place.ipv6]).flatten();
+    let gateways = [Some(IpAddr::V4(network.gateway4)), network.gateway6.map(IpAddr::V6)];
     let pools = network.spec.compose.ipam.iter().flat_map(|ipam| &ipam.config);
     let aux = pools.flat_map(|pool| pool.aux_addresses.values()).filter_map(|text| text.parse().ok());
-    aux.chain(asked).chain([network.gateway4]).collect()
+    aux.chain(asked).chain(gateways.into_iter().flatten()).collect()
 }

@@ -73,7 +73,7 @@ impl Needs {
     /// Takes what a slot needs.
     pub(crate) fn take(&mut self, round: &mut Round<'_>, needs: Needs) {
         for (network, addresses) in needs.addresses.values().flatten() {
-            round.ledger.addresses(network).insert(IpAddr::V4(addresses.v4));
+            round.ledger.addresses(network).extend(addresses.each());
         }
         for (network, address) in &needs.vips {
             round.ledger.addresses(network).insert(*address);
