@@ -110,6 +110,9 @@ pub struct TaskStatus {
     pub container: Option<ContainerStatus>,
     /// Why it does not get on, in words for a person; `None` when it does.
     pub problem: Option<Problem>,
+    /// The task's generation when the agent last had a problem to tell.
+    #[serde(default)]
+    pub generation: u64,
 }
 
 /// Something that keeps a task from getting on.
@@ -246,6 +249,13 @@ impl Task {
     /// The container's status, if there is a container.
     pub fn container(&self) -> Option<&ContainerStatus> {
         self.status.container.as_ref()
+    }
+
+    /// Why it does not get on. What kept an earlier generation is no news of the present one, which is only
+    /// being tried.
+    #[must_use]
+    pub fn problem(&self) -> Option<&Problem> {
+        self.status.problem.as_ref().filter(|_| self.status.generation >= self.generation)
     }
 
     /// How the present generation ended, when it ended for good.

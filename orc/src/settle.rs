@@ -177,7 +177,7 @@ fn look(view: &TaskView, goal: Goal, now: Timestamp) -> Look {
     if task.is_running() {
         return running(view, goal, now);
     }
-    if let Some(problem) = &task.status.problem {
+    if let Some(problem) = task.problem() {
         return Look::new(Class::Failed, "failed").note(&problem.message);
     }
     if let Some(container) = task.container()
@@ -207,7 +207,7 @@ fn stopping(view: &TaskView) -> Look {
     use ContainerState::{Paused, Restarting, Running, Stopping};
     let container = view.task.container();
     let runs = container.is_some_and(|c| matches!(c.state, Running | Paused | Restarting { .. } | Stopping));
-    match &view.task.status.problem {
+    match view.task.problem() {
         _ if !runs => Look::new(Class::Done, "stopped"),
         // It was killed and does not end: no waiting helps.
         Some(problem) => Look::new(Class::Failed, "stopping").note(&problem.message),

@@ -135,7 +135,7 @@ impl Look<'_> {
         if let Some(wait) = &view.waits {
             links.push(link("dependencies", false, format!("{}, for {}", wait.reason, ago(wait.since))));
         }
-        if let Some(problem) = &task.status.problem {
+        if let Some(problem) = task.problem() {
             let stage = if task.status.phase < Phase::Prepared { "image" } else { "start" };
             links.push(link(stage, false, problem.message.clone()));
             let next = problem.retry_at.map(|at| span(at, self.now));

@@ -63,7 +63,7 @@ fn state_of(view: &TaskView, now: Timestamp) -> (&'static str, String) {
 }
 
 fn detail_of(view: &TaskView) -> String {
-    if let Some(problem) = &view.task.status.problem {
+    if let Some(problem) = view.task.problem() {
         return problem.message.clone();
     }
     if let Some(wait) = &view.waits {
@@ -150,7 +150,7 @@ pub(crate) mod tests {
                 gate: Gate::Open,
                 generation: 1,
                 restart_how: Default::default(),
-                status: TaskStatus { phase, at: Timestamp(0), container, problem: None },
+                status: TaskStatus { phase, at: Timestamp(0), container, problem: None, generation: 1 },
                 forced: 0,
                 volumes_renewed: 0,
                 created_at: Timestamp(1_000),

@@ -59,6 +59,7 @@ fn a_held_task_says_what_it_waits_for() {
     bench.report("store", 1, |status| {
         status.phase = Phase::Preparing;
         status.problem = Some(cluster::Problem { message: "no such image: orc/demo".into(), retry_at: None });
+        status.generation = 1;
     });
     check(
         &bench.waits(),

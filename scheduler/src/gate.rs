@@ -124,7 +124,7 @@ fn completed(task: &Task) -> Reached {
 
 /// A task that has not come to anything yet: the agent may know why, and that it never will.
 fn preparing(task: &Task) -> Reached {
-    match &task.status.problem {
+    match task.problem() {
         Some(problem) if problem.retry_at.is_none() && task.desired == Desired::Run => {
             Reached::Never(problem.message.clone())
         }

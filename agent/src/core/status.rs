@@ -16,12 +16,15 @@ impl Machine {
         synced: bool,
         now: Timestamp,
     ) -> Option<TaskStatus> {
-        self.task.as_ref()?;
+        let generation = self.task.as_ref()?.generation;
+        let problem = self.problem(now).or_else(|| conflict.filter(|_| !self.is_gone()).cloned());
         let status = TaskStatus {
             phase: self.phase.max(self.reported.phase),
             at: self.reported.at,
             container: self.container_status(synced),
-            problem: self.problem(now).or_else(|| conflict.filter(|_| !self.is_gone()).cloned()),
+            // Worth telling only with a problem: whose it is.
+            generation: if problem.is_some() { generation } else { self.reported.generation },
+            problem,
         };
         if status == self.reported {
             return None;

@@ -274,8 +274,9 @@ pub(super) fn keep_choices(service: &mut Service, old: &ServiceSpec, spec: &Serv
 /// depends on has come as far as the file says, as at its first start.
 fn start_again(task: &mut Task) -> bool {
     let stopped = matches!(task.desired, crate::Desired::Stop(_));
-    let given_up = task.status.problem.as_ref().is_some_and(|problem| problem.retry_at.is_none());
-    let again = stopped || given_up || task.finished().is_some();
+    // Whoever asks has perhaps just mended it, and does not want to wait for the next attempt.
+    let stuck = task.problem().is_some();
+    let again = stopped || stuck || task.finished().is_some();
     if again {
         task.generation += 1;
         task.gate = crate::Gate::Held;

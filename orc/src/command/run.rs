@@ -306,7 +306,7 @@ impl OneOff {
 
     fn problem(&self) -> Option<Failure> {
         let task = self.task().filter(|task| !task.task.is_running() && task.task.finished().is_none())?;
-        let problem = task.task.status.problem.as_ref()?;
+        let problem = task.task.problem()?;
         Some(why_not(&task.container_name, problem.message.clone()))
     }
 
