@@ -303,3 +303,20 @@ fn a_network_that_is_defined_anew_needs_all_out_at_once() {
     bench.settle();
     assert!(bench.state.tasks.values().all(Task::is_ready));
 }
+
+#[test]
+fn anonymous_volumes_are_renewed_only_for_what_is_replaced() {
+    let mut bench = Bench::with_nodes(1);
+    let renewing = |image: &str| cluster::PutStack { renew_volumes: true, ..web(image, 1, &json!({})) };
+    bench.up(web("old", 1, &json!({}))).unwrap();
+    bench.settle();
+    bench.up(renewing("old")).unwrap();
+    bench.settle();
+    assert_eq!(task(&bench, 1, "old").volumes_renewed, 0, "nothing was replaced");
+    bench.up(web("new", 1, &json!({}))).unwrap();
+    bench.settle();
+    assert_eq!(task(&bench, 1, "new").volumes_renewed, 0, "nobody asked for it");
+    bench.up(renewing("newer")).unwrap();
+    bench.settle();
+    assert_eq!(task(&bench, 1, "newer").volumes_renewed, 1);
+}
