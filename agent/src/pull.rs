@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use runtime::image::{Credentials, Error, Image, ImageStore, PullPolicy, PullProgress};
+use runtime::image::{Credentials, Error, Image, ImageStore, PullPolicy, PullProgress, Reference};
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 
@@ -38,8 +38,7 @@ impl Pulls {
     }
 }
 
-/// The image for a reference. A pull has a thread of its own: the compiler cannot show that its future may move
-/// between threads (rust-lang/rust issue 102211).
+/// The image for a reference.
 ///
 /// # Errors
 /// As [`ImageStore::ensure`].
@@ -50,13 +49,33 @@ pub(crate) async fn pull(
     credentials: Credentials,
     progress: impl Fn(PullProgress) + Send + Sync + 'static,
 ) -> Result<Image, Error> {
+    apart(async move || images.ensure(&reference, policy, &credentials, progress).await).await
+}
+
+/// What the registry means by a reference now.
+///
+/// # Errors
+/// As [`ImageStore::resolve`].
+pub(crate) async fn resolve(
+    images: ImageStore,
+    reference: String,
+    credentials: Credentials,
+) -> Result<Reference, Error> {
+    apart(async move || images.resolve(&reference, &credentials).await).await
+}
+
+/// Talks to a registry on a thread of its own: the compiler cannot show that the future may move between threads
+/// (rust-lang/rust issue 102211).
+async fn apart<T: Send + 'static>(
+    talk: impl AsyncFnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     let runtime = Handle::current();
-    let pulling = tokio::task::spawn_blocking(move || {
-        runtime.block_on(images.ensure(&reference, policy, &credentials, progress))
-    });
-    let broken =
-        |error: tokio::task::JoinError| Error::Io { doing: "cannot finish a pull", source: error.into() };
-    pulling.await.map_err(broken)?
+    let talking = tokio::task::spawn_blocking(move || runtime.block_on(talk()));
+    let broken = |error: tokio::task::JoinError| Error::Io {
+        doing: "cannot finish talking to a registry",
+        source: error.into(),
+    };
+    talking.await.map_err(broken)?
 }
 
 #[cfg(test)]

@@ -9,9 +9,9 @@ use api::convert;
 use api::node::node_client::NodeClient;
 use api::node::{
     CheckPortsRequest, CommitRequest, CopyPart, CopyRequest, ExecInput, ExecOutput, Image, ImageBytes,
-    ImageListRequest, ImageProgress, ImagePullRequest, ImageRemoveRequest, ImageSaveRequest, LogLine,
-    LogsRequest, PauseRequest, Port, PortOwner, Process, SignalRequest, StatsReply, StatsRequest,
-    TaskRequest,
+    ImageListRequest, ImageProgress, ImagePullRequest, ImageRemoveRequest, ImageResolveRequest,
+    ImageSaveRequest, LogLine, LogsRequest, PauseRequest, Port, PortOwner, Process, SignalRequest,
+    StatsReply, StatsRequest, TaskRequest,
 };
 use api::refusal::Details;
 use api::unix::ConnectError;
@@ -304,6 +304,13 @@ impl Client {
         let doing = format!("cannot pull `{}`", request.reference);
         let reply = self.node.image_pull(request).await;
         Ok(reply.map_err(|status| refusal(&doing, &status))?.into_inner())
+    }
+
+    /// The name in full with the digest that its registry has for it now.
+    pub(crate) async fn resolve_image(&mut self, request: ImageResolveRequest) -> Outcome<String> {
+        let doing = format!("cannot find the digest of `{}`", request.reference);
+        let reply = self.node.image_resolve(request).await;
+        Ok(reply.map_err(|status| refusal(&doing, &status))?.into_inner().pinned)
     }
 
     /// The images on this machine.

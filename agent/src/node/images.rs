@@ -4,7 +4,7 @@ use std::io::Write;
 
 use api::node::{
     Image, ImageBytes, ImageListReply, ImageListRequest, ImageProgress, ImagePullRequest, ImageRemoveRequest,
-    ImageSaveRequest,
+    ImageResolveReply, ImageResolveRequest, ImageSaveRequest,
 };
 use api::parts::{Parts, Sink};
 use runtime::image::{Credentials, Error, ImageStore, ImageSummary, PullPolicy, PullProgress, Reference};
@@ -19,13 +19,11 @@ use crate::limits::STREAM_PARTS;
 /// Pulls an image and says how far it is.
 pub(super) fn pull(
     images: ImageStore,
-    mut credentials: Credentials,
+    credentials: Credentials,
     request: ImagePullRequest,
 ) -> Answers<ImageProgress> {
     let (answers, stream) = mpsc::channel(STREAM_PARTS);
-    if !request.docker_config.is_empty() {
-        credentials.docker_config = Some(request.docker_config.into());
-    }
+    let credentials = with_config(credentials, request.docker_config);
     tokio::spawn(async move {
         let policy = if request.always { PullPolicy::Always } else { PullPolicy::Missing };
         // Progress that nobody takes in time is out of date anyway.
@@ -43,6 +41,25 @@ pub(super) fn pull(
         let _ = answers.send(last).await;
     });
     Box::pin(ReceiverStream::new(stream))
+}
+
+/// Asks the registry what it means by a name.
+pub(super) async fn resolve(
+    images: ImageStore,
+    credentials: Credentials,
+    request: ImageResolveRequest,
+) -> Result<ImageResolveReply, Status> {
+    let credentials = with_config(credentials, request.docker_config);
+    let pinned = crate::pull::resolve(images, request.reference, credentials).await;
+    Ok(ImageResolveReply { pinned: pinned.map_err(|error| status(&error))?.to_string() })
+}
+
+/// The caller's own `config.json`, if there is one, instead of the engine's.
+fn with_config(mut credentials: Credentials, docker_config: String) -> Credentials {
+    if !docker_config.is_empty() {
+        credentials.docker_config = Some(docker_config.into());
+    }
+    credentials
 }
 
 fn words(progress: &PullProgress) -> ImageProgress {
@@ -144,7 +161,7 @@ fn status(error: &Error) -> Status {
         Error::Reference { .. } | Error::Digest { .. } | Error::Ambiguous { .. } => {
             Status::invalid_argument(message)
         }
-        Error::InUse { .. } => Status::failed_precondition(message),
+        Error::InUse { .. } | Error::BuiltIn { .. } => Status::failed_precondition(message),
         Error::Registry { .. } => Status::unavailable(message),
         _ => Status::internal(message),
     }

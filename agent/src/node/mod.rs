@@ -13,8 +13,8 @@ use api::node::node_server::Node;
 use api::node::{
     CheckPortsReply, CheckPortsRequest, CommitReply, CommitRequest, CopyPart, CopyRequest, Done, ExecInput,
     ExecOutput, ImageBytes, ImageListReply, ImageListRequest, ImageProgress, ImagePullRequest,
-    ImageRemoveRequest, ImageSaveRequest, LogLine, LogsRequest, PauseRequest, PortOwner, SignalRequest,
-    StatsReply, StatsRequest, TaskRequest, TopReply,
+    ImageRemoveRequest, ImageResolveReply, ImageResolveRequest, ImageSaveRequest, LogLine, LogsRequest,
+    PauseRequest, PortOwner, SignalRequest, StatsReply, StatsRequest, TaskRequest, TopReply,
 };
 use futures_util::Stream;
 use overlay_net::{Net, Protocol};
@@ -124,6 +124,14 @@ impl Node for NodeService {
     ) -> Result<Response<Self::ImagePullStream>, Status> {
         let images = self.runtime.images().clone();
         Ok(Response::new(images::pull(images, self.credentials.clone(), request.into_inner())))
+    }
+
+    async fn image_resolve(
+        &self,
+        request: Request<ImageResolveRequest>,
+    ) -> Result<Response<ImageResolveReply>, Status> {
+        let (images, credentials) = (self.runtime.images().clone(), self.credentials.clone());
+        Ok(Response::new(images::resolve(images, credentials, request.into_inner()).await?))
     }
 
     async fn image_list(

@@ -6,6 +6,7 @@ use compose_spec::{LoadRequest, Loaded, Project};
 use serde::Serialize;
 
 use super::config_check::{self, RunsOn};
+use super::config_pin;
 use crate::cli::Global;
 use crate::failure::{Doing, Failure, Outcome};
 use crate::output::Output;
@@ -76,6 +77,12 @@ pub(crate) struct Args {
     /// Leave relative paths relative
     #[arg(long)]
     no_path_resolution: bool,
+    /// Pin images to the digests that their registries have for them now
+    #[arg(long)]
+    resolve_image_digests: bool,
+    /// Print a file that only pins images to their digests, to be given as one more `-f`
+    #[arg(long, group = "what")]
+    lock_image_digests: bool,
     /// Services to print, with what they depend on (default: all)
     names: Vec<String>,
 }
@@ -104,9 +111,15 @@ pub(crate) fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
         no_env_resolution: args.no_env_resolution,
         ..project::request(global, &args.names)?
     };
-    let loaded = project::load(&request, output)?;
+    let mut loaded = project::load(&request, output)?;
     if args.check {
         return config_check::run(&loaded, args.format, output);
+    }
+    if args.resolve_image_digests || args.lock_image_digests {
+        super::talk(config_pin::pin(&mut loaded, global))?;
+    }
+    if args.lock_image_digests {
+        config_pin::keep_images(&mut loaded);
     }
     let text = text(args, &loaded)?;
     match &args.output {
@@ -136,15 +149,13 @@ fn text(args: &Args, loaded: &Loaded) -> Outcome<String> {
             return Ok(lines(names(loaded, section)));
         }
     }
+    if args.images {
+        return Ok(lines(images(loaded)));
+    }
     if loaded.document.is_some() {
         return whole(loaded, args.format);
     }
     let project = project::project(loaded)?;
-    if args.images {
-        return Ok(lines(project.services.iter().map(|(name, service)| {
-            service.image.clone().unwrap_or_else(|| format!("{}-{name}", project.name))
-        })));
-    }
     if args.models {
         return Ok(lines(project.models.values().filter_map(|model| model.model.clone())));
     }
@@ -172,6 +183,16 @@ fn names(loaded: &Loaded, section: &str) -> impl Iterator<Item = String> {
     let file = loaded.to_json().unwrap_or_default();
     let section = file.get(section).and_then(|section| section.as_object()).cloned().unwrap_or_default();
     section.into_iter().map(|(name, _)| name)
+}
+
+/// The image of each service; one that is built without a name gets its service's.
+fn images(loaded: &Loaded) -> impl Iterator<Item = String> {
+    let file = loaded.to_json().unwrap_or_default();
+    let project = file["name"].as_str().unwrap_or_default().to_owned();
+    let services = file["services"].as_object().cloned().unwrap_or_default();
+    services.into_iter().map(move |(name, service)| {
+        service["image"].as_str().map_or_else(|| format!("{project}-{name}"), ToOwned::to_owned)
+    })
 }
 
 fn hashes(project: &Project, services: &str) -> Outcome<String> {

@@ -5,6 +5,7 @@ pub(crate) mod commit;
 pub(crate) mod completion;
 pub(crate) mod config;
 pub(crate) mod config_check;
+mod config_pin;
 pub(crate) mod cp;
 pub(crate) mod down;
 pub(crate) mod engine;

@@ -44,6 +44,8 @@ pub enum Error {
     },
     #[error("image `{reference}` is built in and has no archive to be saved")]
     NoArchive { reference: String },
+    #[error("image `{reference}` is built in and has no digest in a registry")]
+    BuiltIn { reference: String },
     #[error("image store `{}` is in use by another process", path.display())]
     Busy { path: PathBuf },
     #[error("{doing} `{}`", path.display())]

@@ -55,6 +55,21 @@ impl ImageStore {
         self.named(&wanted)?.ok_or_else(|| Error::NotFound { reference: wanted.familiar() })
     }
 
+    /// What the registry means by a reference now: the same reference with a digest. Nothing is pulled, and what
+    /// is on this machine does not count.
+    ///
+    /// # Errors
+    /// [`Error::Reference`]; [`Error::Registry`] when the registry does not answer or does not have it;
+    /// [`Error::BuiltIn`] for [`super::DEMO_REFERENCE`], which no registry has.
+    pub async fn resolve(&self, reference: &str, credentials: &Credentials) -> Result<Reference> {
+        let wanted: Reference = reference.parse()?;
+        if is_demo(&wanted) && self.demo_executable().is_some() {
+            return Err(Error::BuiltIn { reference: wanted.familiar() });
+        }
+        let digest = Registry::connect(&wanted, credentials, &|_| {}).await?.digest().await?;
+        Ok(wanted.pinned(digest))
+    }
+
     async fn pull(
         &self,
         reference: &Reference,

@@ -53,6 +53,11 @@ impl Reference {
         (&self.registry, &self.repository) == (&other.registry, &other.repository)
     }
 
+    /// The same name for exactly this content.
+    pub(crate) fn pinned(self, digest: Digest) -> Reference {
+        Reference { digest: Some(digest), ..self }
+    }
+
     /// As people write it: without the default registry and its `library/`.
     pub fn familiar(&self) -> String {
         let full = self.to_string();

@@ -73,12 +73,7 @@ impl<'a> Registry<'a> {
 
     /// What the reference means for this machine.
     pub(super) async fn resolve(&self) -> Result<Resolved> {
-        let (registry, repository) =
-            (self.reference.registry().to_owned(), self.reference.repository().to_owned());
-        let mut asked = match (self.reference.digest(), self.reference.tag()) {
-            (Some(digest), _) => OciReference::with_digest(registry, repository, digest.to_string()),
-            (None, tag) => OciReference::with_tag(registry, repository, tag.unwrap_or("latest").to_owned()),
-        };
+        let mut asked = self.named();
         let mut named = None;
         for _ in 0..limits::INDEX_DEPTH {
             let (json, digest) = self.again(|| self.manifest(&asked)).await?;
@@ -92,6 +87,13 @@ impl<'a> Registry<'a> {
             }
         }
         Err(failed(self.reference, "indexes that lead to indexes"))
+    }
+
+    /// The digest of what the reference names, be it an image or an index of images for many machines.
+    pub(super) async fn digest(&self) -> Result<Digest> {
+        let named = self.named();
+        let (_, digest) = self.again(|| self.manifest(&named)).await?;
+        digest.parse()
     }
 
     /// Fetches what is missing of a blob. When this fails for good, what has arrived stays for the next time.
@@ -196,6 +198,16 @@ impl<'a> Registry<'a> {
                 }
             };
             attempts.wait(failure, self.progress).await.map_err(|f| failed(self.reference, &f.reason))?;
+        }
+    }
+
+    /// The reference as the library has it.
+    fn named(&self) -> OciReference {
+        let (registry, repository) =
+            (self.reference.registry().to_owned(), self.reference.repository().to_owned());
+        match (self.reference.digest(), self.reference.tag()) {
+            (Some(digest), _) => OciReference::with_digest(registry, repository, digest.to_string()),
+            (None, tag) => OciReference::with_tag(registry, repository, tag.unwrap_or("latest").to_owned()),
         }
     }
 

@@ -62,6 +62,25 @@ fn an_image_is_pulled_once() {
 }
 
 #[test]
+fn a_name_is_resolved_without_a_pull() {
+    let (mut content, image) = three_layers();
+    // An index counts as it is, even with nothing in it for this machine.
+    let index = content.manifest("2", &json!({"schemaVersion": 2, "manifests": []}));
+    let server = Server::honest(content);
+    let world = World::new();
+    let resolve = |reference: &str| {
+        runtime().block_on(world.store.resolve(reference, &Credentials::default())).map(|r| r.to_string())
+    };
+    for (tag, digest) in [("1", image), ("2", index)] {
+        let reference = server.reference(&format!("app:{tag}"));
+        assert_eq!(resolve(&reference).unwrap(), format!("{reference}@{digest}"));
+    }
+    let error = resolve(&server.reference("app:3")).unwrap_err().to_string();
+    assert!(error.contains(&server.reference("app:3")), "{error}");
+    assert!(server.requests("/blobs/").is_empty() && world.store.list().unwrap().is_empty());
+}
+
+#[test]
 fn layers_that_are_wanted_at_once_are_fetched_once() {
     let (content, _) = three_layers();
     let server = Server::honest(content);
