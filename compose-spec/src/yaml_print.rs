@@ -224,6 +224,8 @@ mod tests {
             for file in [json!({"k": text}), json!({"k": [text]}), json!({"k": {text.clone(): 1}})] {
                 let printed = print(&file);
                 assert_eq!(read(&printed), file, "{printed}");
+                // Somebody else's parser means the same.
+                assert_eq!(serde_yaml::from_str::<Value>(&printed).ok().as_ref(), Some(&file), "{printed}");
             }
         }
     }

@@ -129,10 +129,7 @@ fn a_privileged_container_must_be_allowed_everything() {
 
 #[test]
 fn a_device_must_be_there_and_allow_what_was_asked_for() {
-    if !Path::new("/dev/loop0").exists() {
-        eprintln!("skipped: this machine has no /dev/loop0");
-        return;
-    }
+    // A block device that can be opened wherever there is one: nothing is attached to it.
     let machine = up(
         "devices",
         "

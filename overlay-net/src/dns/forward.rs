@@ -24,8 +24,11 @@ pub(super) type Reply = (ResponseCode, Vec<Record>);
 /// the time of its last change.
 #[derive(Default)]
 pub(super) struct Forwarder {
-    known: Mutex<BTreeMap<Vec<IpAddr>, (Option<SystemTime>, TokioResolver)>>,
+    known: Mutex<BTreeMap<Vec<IpAddr>, Known>>,
 }
+
+/// A resolver, and the state of `/etc/resolv.conf` that it was made from.
+type Known = (Option<SystemTime>, TokioResolver);
 
 impl std::fmt::Debug for Forwarder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -55,7 +55,7 @@ fn f34_a_flood_of_questions_must_not_drown_others() {
             // What the kernel does not take is lost, as datagrams are.
             let _ = socket.send_to(&question(asked), "127.0.0.11:53");
             while socket.recv(&mut answer).is_ok() {}
-            if asked % 1_000 == 0 {
+            if asked.is_multiple_of(1_000) {
                 let found = machine.orc(&["exec", "-T", "client", "demo", "resolve", "web"]);
                 assert_eq!(found.code, 0, "{found}");
             }
