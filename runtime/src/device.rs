@@ -193,14 +193,15 @@ mod tests {
 
     #[test]
     fn rules_are_read_as_the_kernel_writes_them() {
-        let check = |text: &str, expect: Option<(Option<Kind>, Option<u32>, Option<u32>, &str)>| {
-            let got = parse_rule(text);
-            let got = got.as_ref().map(|r| (r.kind, r.major, r.minor, r.access.letters()));
-            assert_eq!(got, expect.map(|(k, a, b, c)| (k, a, b, c.to_owned())), "{text}");
+        let check = |text: &str, expect: Option<&str>| {
+            let rule = parse_rule(text);
+            let got =
+                rule.map(|r| format!("{:?} {:?} {:?} {}", r.kind, r.major, r.minor, r.access.letters()));
+            assert_eq!(got.as_deref(), expect, "{text}");
         };
-        check("c 1:3 mr", Some((Some(Kind::Character), Some(1), Some(3), "rm")));
-        check("b 8:* rwm", Some((Some(Kind::Block), Some(8), None, "rwm")));
-        check("a *:* r", Some((None, None, None, "r")));
+        check("c 1:3 mr", Some("Some(Character) Some(1) Some(3) rm"));
+        check("b 8:* rwm", Some("Some(Block) Some(8) None rwm"));
+        check("a *:* r", Some("None None None r"));
         for wrong in ["", "c", "c 1:3", "x 1:3 r", "c 1 r", "c 1:3 rx", "c 1:3 r w", "c -1:3 r", "c 1:3 "] {
             check(wrong, None);
         }

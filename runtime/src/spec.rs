@@ -3,12 +3,12 @@
 //! For the built-in runtime the process is left unconfined here, because [`crate::confine`] does that as the
 //! last step. `crun` and `runc` get everything in this file.
 
-use std::path::Path;
+mod mounts;
 
 use serde_json::{Value, json};
 
 use crate::bundle::Bundle;
-use crate::config::{ContainerConfig, Mount, MountSource, Propagation, Recursive, Resources};
+use crate::config::{ContainerConfig, Resources};
 use crate::confine::{Process, seccomp};
 use crate::device::{self, Devices};
 use crate::limits;
@@ -66,7 +66,7 @@ pub(crate) fn oci(bundle: &Bundle, process: &Process, devices: &Devices, externa
     let mut spec = json!({
         "ociVersion": "1.0.2",
         "root": { "path": folders.rootfs(), "readonly": config.read_only },
-        "mounts": mounts(bundle),
+        "mounts": mounts::all(bundle),
         "process": process_section(config, process, external),
         "linux": linux,
         "annotations": config.annotations,
@@ -178,108 +178,6 @@ fn resources(config: &ContainerConfig, devices: &Devices) -> Value {
     })
 }
 
-fn mounts(bundle: &Bundle) -> Value {
-    let config = &bundle.config;
-    let shm = config.resources.shm_bytes.unwrap_or(limits::DEFAULT_SHM_BYTES);
-    let kernel = if config.privileged { "rw" } else { "ro" };
-    let mut all = vec![
-        mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
-        mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
-        mount(
-            "/dev/pts",
-            "devpts",
-            "devpts",
-            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
-        ),
-        mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", kernel]),
-        mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev", "relatime", kernel]),
-        mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
-    ];
-    // Shared memory belongs to the IPC namespace, wherever that is from.
-    all.push(match config.host.ipc {
-        true => bind("/dev/shm", Path::new("/dev/shm"), false, "rprivate"),
-        false => {
-            let size = format!("size={shm}");
-            mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &size])
-        }
-    });
-    if config.init {
-        all.push(bind(INIT_PATH, &bundle.init_program(), true, "rprivate"));
-    }
-    let mut own: Vec<(usize, Value)> = config
-        .mounts
-        .iter()
-        .enumerate()
-        .map(|(at, m)| (depth(&m.target), one_mount(bundle, at, m)))
-        .collect();
-    let injected = config.files.iter().enumerate().map(|(index, file)| {
-        let from = bundle.folders().injected(index);
-        (depth(&file.target), bind(&file.target, &from, !file.writable, "rprivate"))
-    });
-    own.extend(injected);
-    // A mount must come after those above it, whatever order they were written in.
-    own.sort_by_key(|(depth, _)| *depth);
-    all.extend(own.into_iter().map(|(_, mount)| mount));
-    all.into()
-}
-
-fn depth(target: &str) -> usize {
-    target.split('/').filter(|part| !part.is_empty() && *part != ".").count()
-}
-
-fn one_mount(bundle: &Bundle, index: usize, mount_: &Mount) -> Value {
-    let access = if mount_.read_only { "ro" } else { "rw" };
-    match &mount_.source {
-        MountSource::Bind { path, propagation, recursive, .. } => {
-            let how = propagation_name(*propagation);
-            let (kind, access) = match (recursive, mount_.read_only) {
-                (Recursive::All, read_only) => return bind(&mount_.target, path, read_only, how),
-                (Recursive::Writable, true) => ("rbind", "ro"),
-                (Recursive::Writable, false) => ("rbind", "rw"),
-                (Recursive::No, true) => ("bind", "ro"),
-                (Recursive::No, false) => ("bind", "rw"),
-            };
-            let path = path.to_string_lossy();
-            mount(&mount_.target, "bind", &path, &[kind, how, access])
-        }
-        MountSource::Volume { path, subpath, .. } => {
-            let part = bundle.folders().part(index);
-            let source = if subpath.is_some() { part.as_path() } else { path };
-            bind(&mount_.target, source, mount_.read_only, "rprivate")
-        }
-        MountSource::Tmpfs { size_bytes, mode, uid, gid } => {
-            let mut options = vec!["nosuid".to_owned(), "nodev".to_owned(), access.to_owned()];
-            options.push(format!("mode={:o}", mode.unwrap_or(0o1777)));
-            options.extend(size_bytes.map(|size| format!("size={size}")));
-            options.extend(uid.map(|uid| format!("uid={uid}")));
-            options.extend(gid.map(|gid| format!("gid={gid}")));
-            json!({ "destination": mount_.target, "type": "tmpfs", "source": "tmpfs", "options": options })
-        }
-    }
-}
-
-fn propagation_name(propagation: Propagation) -> &'static str {
-    match propagation {
-        Propagation::Private => "private",
-        Propagation::RPrivate => "rprivate",
-        Propagation::Slave => "slave",
-        Propagation::RSlave => "rslave",
-        Propagation::Shared => "shared",
-        Propagation::RShared => "rshared",
-    }
-}
-
-fn mount(destination: &str, kind: &str, source: &str, options: &[&str]) -> Value {
-    json!({ "destination": destination, "type": kind, "source": source, "options": options })
-}
-
-fn bind(destination: &str, source: &Path, read_only: bool, propagation: &str) -> Value {
-    // What is mounted below the source is read-only as well, as in Docker since 25.
-    let access: &[&str] = if read_only { &["ro", "rro"] } else { &["rw"] };
-    let options = [&["rbind", propagation], access].concat();
-    json!({ "destination": destination, "type": "bind", "source": source, "options": options })
-}
-
 fn device_nodes(devices: &Devices) -> Value {
     let node = |node: &device::Node| {
         json!({
@@ -317,6 +215,7 @@ fn letter(kind: Option<device::Kind>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Mount, MountSource, Propagation, Recursive};
     use crate::confine::caps;
     use crate::snapshot::OverlayMount;
     use crate::user::Ids;
