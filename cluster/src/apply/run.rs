@@ -206,6 +206,10 @@ impl Step<'_> {
         for (key, replicas) in replicas {
             let service = self.existing(key)?;
             super::conflict::check_replicas(key, &service.spec, *replicas)?;
+            // With nothing to run it had no port; somebody else may have it by now.
+            if service.replicas == 0 && *replicas > 0 {
+                super::conflict::check_one_off(self.state, key, &service.spec)?;
+            }
         }
         for (key, replicas) in replicas {
             self.forget_rollback(key);
