@@ -217,6 +217,11 @@ pub struct CheckResult {
 }
 
 impl Task {
+    /// Its container has a living process, of whatever generation: it runs, is frozen, or is being stopped.
+    pub fn is_alive(&self) -> bool {
+        self.container().is_some_and(ContainerStatus::is_alive)
+    }
+
     /// The container runs and its present generation has been started.
     pub fn is_running(&self) -> bool {
         self.container().is_some_and(|c| {

@@ -201,7 +201,7 @@ impl Shown<'_> {
             view.task.container().is_some_and(|c| matches!(c.state, ContainerState::Restarting { .. }))
         };
         let mut tasks = tasks(self.watch.view(), &self.how.attached);
-        self.settled && tasks.all(|view| !view.task.is_running() && !waits(view))
+        self.settled && tasks.all(|view| !view.task.is_alive() && !waits(view))
     }
 
     fn is_aborted(&self) -> bool {

@@ -64,7 +64,7 @@ pub(crate) fn running<'a>(
 ) -> Outcome<&'a TaskView> {
     let found = services(stack, view, &[service.to_owned()])?;
     let tasks = found.into_iter().flat_map(|(_, service)| service.tasks.values());
-    let mut running: Vec<&TaskView> = tasks.filter(|task| task.task.is_running()).collect();
+    let mut running: Vec<&TaskView> = tasks.filter(|task| task.task.is_alive()).collect();
     running.sort_by_key(|task| (task.task.slot, !task.current));
     let picked = running.into_iter().find(|task| index.is_none_or(|index| task.task.slot == index));
     picked.ok_or_else(|| {

@@ -168,10 +168,10 @@ impl Step<'_> {
     /// A one-off goes altogether; another service's containers go when none of them lives.
     fn remove_stopped(&mut self, key: &ServiceKey, how: &StopHow) {
         let Some(service) = self.state.service(key).cloned() else { return };
-        let alive = self.state.tasks_of(key).any(|task| {
-            task.container().is_some_and(|c| c.is_alive())
-                || task.desired == crate::Desired::Run && task.finished().is_none()
-        });
+        let alive = self
+            .state
+            .tasks_of(key)
+            .any(|task| task.is_alive() || task.desired == crate::Desired::Run && task.finished().is_none());
         if service.spec.one_off.is_some() {
             self.store_service(key, Service { removing: true, how: how.clone(), ..service });
         } else if !alive && service.run != Run::Absent {

@@ -38,11 +38,11 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
     let mut ended = Vec::new();
     for name in &target.services {
         let service = target.watch.view().and_then(|view| view.services.get(name));
-        let Some(service) = service.filter(|service| running(service).next().is_some()) else { continue };
+        let Some(service) = service.filter(|service| alive(service).next().is_some()) else { continue };
         if ends(service, signal) {
             ended.push(name.clone());
         } else {
-            told.extend(running(service).map(|task| task.task.id.to_string()));
+            told.extend(alive(service).map(|task| task.task.id.to_string()));
         }
     }
     if ended.is_empty() && told.is_empty() {
@@ -61,8 +61,9 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
     target.reach(Goal::Stopped, None, output, "not everything has ended").await
 }
 
-fn running(service: &ServiceView) -> impl Iterator<Item = &TaskView> {
-    service.tasks.values().filter(|task| task.task.is_running())
+/// What is asked to stop and takes its time counts too: a kill is how one hurries it.
+fn alive(service: &ServiceView) -> impl Iterator<Item = &TaskView> {
+    service.tasks.values().filter(|task| task.task.is_alive())
 }
 
 /// Whether a signal asks this service to end.

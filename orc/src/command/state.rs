@@ -178,7 +178,7 @@ pub(crate) async fn rm(args: &RmArgs, global: &Global, output: &Output) -> Outco
     let stopped = |name: &String| {
         let service = view.and_then(|view| view.services.get(name));
         service.is_some_and(|service| {
-            !service.tasks.is_empty() && service.tasks.values().all(|t| !t.task.is_running())
+            !service.tasks.is_empty() && service.tasks.values().all(|t| !t.task.is_alive())
         })
     };
     target.services.retain(stopped);

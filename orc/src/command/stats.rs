@@ -50,7 +50,7 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
         let view = client.stack(&stack.name).await?;
         let mut tasks: Vec<&TaskView> = Vec::new();
         for (_, service) in pick::with_one_offs(&stack, view.as_ref(), &names)? {
-            tasks.extend(service.tasks.values().filter(|task| args.all || task.task.is_running()));
+            tasks.extend(service.tasks.values().filter(|task| args.all || task.task.is_alive()));
         }
         let reply = client.stats(tasks.iter().map(|task| task.task.id.to_string()).collect()).await?;
         let now: BTreeMap<String, Usage> =

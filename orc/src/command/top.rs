@@ -26,7 +26,7 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
     let now = now_ms();
     let mut any = false;
     for (name, service) in pick::with_one_offs(&stack, view.as_ref(), &args.services)? {
-        for task in service.tasks.values().filter(|task| task.task.is_running()) {
+        for task in service.tasks.values().filter(|task| task.task.is_alive()) {
             for process in client.top(&task.task.id.to_string()).await? {
                 let [uid, share, began, time] = describe(&process, now);
                 let terminal =

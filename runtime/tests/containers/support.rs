@@ -1,7 +1,9 @@
 //! An engine of a test's own, and the few things all tests do with containers.
 
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use runtime::image::{Credentials, PullPolicy};
@@ -24,6 +26,7 @@ impl Machine {
             eprintln!("skipped: needs root");
             return None;
         }
+        sweep();
         let folder = tempfile::tempdir_in("/var/tmp").unwrap();
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let config = RuntimeConfig {
@@ -46,13 +49,8 @@ impl Machine {
 
     /// The folders of this engine's groups that exist, in every hierarchy.
     pub(crate) fn cgroups(&self) -> Vec<PathBuf> {
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let cgroup = |line: &&str| line.contains(" - cgroup");
-        let points = mounts.lines().filter(cgroup).filter_map(|line| line.split(' ').nth(4));
-        points
-            .map(|point| Path::new(point).join("orc").join(&self.config.engine_id))
-            .filter(|p| p.exists())
-            .collect()
+        let groups = groups_of_engines().into_iter().map(|group| group.join(&self.config.engine_id));
+        groups.filter(|group| group.exists()).collect()
     }
 
     /// Nothing of this engine is left but images: no process, cgroup or file of a container.
@@ -65,6 +63,61 @@ impl Machine {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         assert!(!mounts.contains(self.path().to_str().unwrap()), "a mount is left");
         assert_eq!(shims(self.path()), Vec::<u32>::new(), "a shim is left");
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // A test that passed has seen that nothing is left; one that failed may have left anything.
+        if std::thread::panicking() {
+            shims(self.path()).into_iter().for_each(kill);
+            self.cgroups().iter().for_each(|group| clear(group));
+        }
+    }
+}
+
+/// The folders that engines of this machine have their groups in, one in every hierarchy.
+fn groups_of_engines() -> Vec<PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let cgroup = |line: &&str| line.contains(" - cgroup");
+    let points = mounts.lines().filter(cgroup).filter_map(|line| line.split(' ').nth(4));
+    points.map(|point| Path::new(point).join("orc")).collect()
+}
+
+/// Ends and takes away what killed runs of these tests left: groups `test-PID-N` of processes that are gone.
+fn sweep() {
+    static SWEPT: Once = Once::new();
+    SWEPT.call_once(|| {
+        for group in groups_of_engines().iter().flat_map(std::fs::read_dir).flatten().flatten() {
+            let name = group.file_name();
+            let owner = name.to_str().and_then(|name| name.strip_prefix("test-")?.split('-').next());
+            if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+                clear(&group.path());
+            }
+        }
+    });
+}
+
+/// Kills all processes of a group and the groups in it, and removes them.
+fn clear(group: &Path) {
+    let procs = std::fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    procs.lines().filter_map(|pid| pid.parse().ok()).for_each(kill);
+    for inner in std::fs::read_dir(group).into_iter().flatten().flatten() {
+        if inner.file_type().is_ok_and(|kind| kind.is_dir()) {
+            clear(&inner.path());
+        }
+    }
+    // The killed need a moment to leave it.
+    let mut attempts = 0..500;
+    while std::fs::remove_dir(group).is_err() && attempts.next().is_some() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn kill(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    if let Some(pid) = pid {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use super::link;
 
@@ -126,6 +127,29 @@ fn cgroups(engine: &str) -> Vec<PathBuf> {
         fs::read_dir("/sys/fs/cgroup").into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
     let roots = hierarchies.chain([PathBuf::from("/sys/fs/cgroup")]);
     roots.map(|root| root.join("orc").join(engine)).filter(|path| path.is_dir()).collect()
+}
+
+/// How the folders of a test process's machines begin.
+pub(super) fn folder_prefix(pid: u32) -> String {
+    format!("orc-e2e-{pid}-")
+}
+
+/// Takes away what killed runs of this suite could not: the folders and cgroups of their machines. Their
+/// processes, mounts and interfaces went with their namespaces.
+pub(super) fn sweep() {
+    static SWEPT: Once = Once::new();
+    SWEPT.call_once(|| {
+        for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let owner = name.to_str().and_then(|name| name.strip_prefix("orc-e2e-")?.split('-').next());
+            let Some(owner) = owner.and_then(|pid| pid.parse::<u32>().ok()) else { continue };
+            if !Path::new(&format!("/proc/{owner}")).exists() {
+                let engine = fs::read_to_string(entry.path().join("data/engine.id")).unwrap_or_default();
+                remove_cgroups(engine.trim());
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    });
 }
 
 /// Takes away the cgroups of an engine that was killed with everything else.

@@ -41,8 +41,11 @@ impl Machine {
             rustix::process::geteuid().is_root(),
             "end-to-end scenarios make real containers: run them as root"
         );
-        let folder =
-            tempfile::Builder::new().prefix("orc-e2e-").tempdir().expect("a folder in the temporary folder");
+        leftovers::sweep();
+        let folder = tempfile::Builder::new()
+            .prefix(&leftovers::folder_prefix(std::process::id()))
+            .tempdir()
+            .expect("a folder in the temporary folder");
         let (holder, network) = boot();
         let machine = Self { name: name.to_owned(), holder, network, folder };
         fs::create_dir(machine.work()).expect("a folder for the stack");
