@@ -10,6 +10,7 @@ use crate::command::{
     attach, commit, completion, config, cp, down, engine, events, exec, export, graph, image, images, kill,
     logs, ls, pause, port, ps, pull, run, scale, state, stats, top, up, version, volumes, wait, why,
 };
+use crate::lazy::Lazy;
 use crate::output::{Ansi, ProgressMode};
 
 /// What most days need.
@@ -94,77 +95,77 @@ pub(crate) fn command() -> clap::Command {
 
 /// Reads a command line, the program's name first.
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    Cli::from_arg_matches(&command().try_get_matches_from(words)?)
+    Cli::from_arg_matches_mut(&mut command().try_get_matches_from(words)?)
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Create and start the stack's containers
-    Up(up::Args),
+    Up(Lazy<up::Args>),
     /// Create the stack's containers without starting them
-    Create(up::CreateArgs),
+    Create(Lazy<up::CreateArgs>),
     /// Print what `up` would do and why; ends with code 2 when that is something
-    Plan(up::PlanArgs),
+    Plan(Lazy<up::PlanArgs>),
     /// Stop and remove the stack's containers and networks
-    Down(down::Args),
+    Down(Lazy<down::Args>),
     /// List the stack's containers
-    Ps(ps::Args),
+    Ps(Lazy<ps::Args>),
     /// Tell why services are as they are: from the wish to the last lines of the log
-    Why(why::Args),
+    Why(Lazy<why::Args>),
     /// Show the output of containers
-    Logs(logs::Args),
+    Logs(Lazy<logs::Args>),
     /// Run a command in a running container
-    Exec(exec::Args),
+    Exec(Lazy<exec::Args>),
     /// Run a one-off command in a container of its own
-    Run(Box<run::Args>),
+    Run(Lazy<run::Args>),
     /// Start services
-    Start(state::StartArgs),
+    Start(Lazy<state::StartArgs>),
     /// Stop services
-    Stop(state::StopArgs),
+    Stop(Lazy<state::StopArgs>),
     /// Restart services
-    Restart(state::RestartArgs),
+    Restart(Lazy<state::RestartArgs>),
     /// Kill services with a signal
-    Kill(kill::Args),
+    Kill(Lazy<kill::Args>),
     /// Remove stopped containers
-    Rm(state::RmArgs),
+    Rm(Lazy<state::RmArgs>),
     /// Follow a service's own process
-    Attach(attach::Args),
+    Attach(Lazy<attach::Args>),
     /// Make an image of a container
-    Commit(commit::Args),
+    Commit(Lazy<commit::Args>),
     /// Copy files between this machine and a container
-    Cp(cp::Args),
+    Cp(Lazy<cp::Args>),
     /// Show what happens to containers, as it happens
-    Events(events::Args),
+    Events(Lazy<events::Args>),
     /// Write a container's files as an archive
-    Export(export::Args),
+    Export(Lazy<export::Args>),
     /// Stop the clock of services
-    Pause(pause::Args),
+    Pause(Lazy<pause::Args>),
     /// Start the clock of services again
-    Unpause(pause::Args),
+    Unpause(Lazy<pause::Args>),
     /// Pull the images of services
-    Pull(pull::Args),
+    Pull(Lazy<pull::Args>),
     /// Show what containers use
-    Stats(stats::Args),
+    Stats(Lazy<stats::Args>),
     /// List the processes in containers
-    Top(top::Args),
+    Top(Lazy<top::Args>),
     /// List the stack's volumes
-    Volumes(volumes::Args),
+    Volumes(Lazy<volumes::Args>),
     /// Wait until the first of some services has ended
-    Wait(wait::Args),
+    Wait(Lazy<wait::Args>),
     /// Set the number of replicas
-    Scale(scale::Args),
+    Scale(Lazy<scale::Args>),
     /// Print the public address of a container's port
-    Port(port::Args),
+    Port(Lazy<port::Args>),
     /// List stacks
-    Ls(ls::Args),
+    Ls(Lazy<ls::Args>),
     /// List the images of the stack's containers
-    Images(images::Args),
+    Images(Lazy<images::Args>),
     /// Check the Compose file and print it in its canonical form
     #[command(alias = "convert")]
-    Config(Box<config::Args>),
+    Config(Lazy<config::Args>),
     /// Draw the services and what they depend on
-    Graph(graph::Args),
+    Graph(Lazy<graph::Args>),
     /// Manage the images on this machine
     #[command(subcommand)]
     Image(image::Command),
@@ -172,11 +173,11 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Engine(engine::Command),
     /// Print versions
-    Version(version::Args),
+    Version(Lazy<version::Args>),
     /// Print a completion script: `source <(orc completion bash)`
-    Completion(completion::Args),
+    Completion(Lazy<completion::Args>),
     /// Print or write manual pages: `orc man | man -l -`
-    Man(completion::ManArgs),
+    Man(Lazy<completion::ManArgs>),
 }
 
 #[cfg(test)]

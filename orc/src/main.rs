@@ -14,6 +14,7 @@ mod failure;
 mod files;
 mod follow;
 mod happenings;
+mod lazy;
 mod limits;
 mod logs;
 mod one_off;

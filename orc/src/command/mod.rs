@@ -53,9 +53,9 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Outcome {
         }
         Command::Man(args) => completion::man(&args, output),
         Command::Up(args) => talk(up::run(&args, global, output)),
-        Command::Plan(args) => talk(up::plan(args, global, output)),
+        Command::Plan(args) => talk(up::plan(args.into_inner(), global, output)),
         Command::Why(args) => talk(why::run(&args, global, output)),
-        Command::Create(args) => talk(up::run(&args.into(), global, output)),
+        Command::Create(args) => talk(up::run(&args.into_inner().into(), global, output)),
         Command::Down(args) => talk(down::run(&args, global, output)),
         Command::Ps(args) => talk(ps::run(&args, global, output)),
         Command::Logs(args) => talk(logs::run(&args, global, output)),
