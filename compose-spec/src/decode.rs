@@ -30,6 +30,14 @@ impl de::Error for DecodeError {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self { message: message.to_string(), span: None }
     }
+
+    fn invalid_value(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::custom(match found {
+            de::Unexpected::Signed(number) => format!("{number} is out of range"),
+            de::Unexpected::Unsigned(number) => format!("{number} is out of range"),
+            other => format!("{other} where {expected} is expected"),
+        })
+    }
 }
 
 /// Reads a value of some type from a tree and takes its texts out of it.
@@ -52,6 +60,7 @@ impl<'de> Deserializer<'de> for &'de mut Node {
             Value::Null => visitor.visit_unit(),
             Value::Bool(value) => visitor.visit_bool(*value),
             Value::Int(value) => visitor.visit_i64(*value),
+            Value::Large(value) => visitor.visit_u64(*value),
             Value::Float(value) => visitor.visit_f64(*value),
             Value::String(text) => visitor.visit_string(std::mem::take(text)),
             Value::Seq(items) => visitor.visit_seq(Items(items.iter_mut())),

@@ -164,7 +164,7 @@ impl Loader<'_> {
             return self.request.profiles.clone();
         }
         let listed = environment.get("COMPOSE_PROFILES").unwrap_or_default();
-        listed.split(',').filter(|profile| !profile.is_empty()).map(str::to_owned).collect()
+        listed.split(',').map(|profile| profile.trim().to_owned()).collect()
     }
 }
 

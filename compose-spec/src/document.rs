@@ -12,6 +12,7 @@ pub(crate) fn to_json(node: &Node) -> Json {
         Value::Null => Json::Null,
         Value::Bool(value) => Json::Bool(*value),
         Value::Int(value) => Json::Number((*value).into()),
+        Value::Large(value) => Json::Number((*value).into()),
         // JSON has no infinite numbers.
         Value::Float(value) => Number::from_f64(*value).map_or(Json::Null, Json::Number),
         Value::String(text) => Json::String(text.clone()),

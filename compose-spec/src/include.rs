@@ -179,7 +179,10 @@ impl Loader<'_> {
         self.resolve_extends(&mut document, path, &scope.environment);
         self.resolve_includes(&mut document, path, scope);
         let mut whole = match merged.take() {
-            Some(base) => merge::merge(base, document, Some(&PROJECT), &Place::TOP, &mut self.report),
+            Some(mut base) => {
+                crate::canonical::settle_gpus_of(&mut base);
+                merge::merge(base, document, Some(&PROJECT), &Place::TOP, &mut self.report)
+            }
             None => {
                 merge::strip(&mut document);
                 document

@@ -8,7 +8,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::environment::Environment;
 use crate::format::{Rule, Shape};
 use crate::limits;
-use crate::node::{Node, Value};
+use crate::node::{Node, Tag, Value};
 use crate::place::Place;
 use crate::report::Report;
 use crate::request::Variable;
@@ -32,6 +32,10 @@ pub(crate) fn interpolate(
     place: &Place<'_>,
     context: &mut Context<'_>,
 ) {
+    if node.tag == Tag::Reset {
+        // What is to vanish need not mean anything.
+        return;
+    }
     match &mut node.value {
         Value::Map(map) => {
             for (key, entry) in map.iter_mut() {

@@ -60,6 +60,11 @@ fn merge_node(
         Merge::Replace => over,
         _ if over.is_null() => base,
         _ if base.is_null() => over,
+        merge if !takes(merge, &over) => {
+            let message = format!("`{place}` is {} here, which changes nothing", over.kind());
+            report.warning(over.span, message);
+            base
+        }
         Merge::Sequence => append(into_sequence(base), into_sequence(over)),
         Merge::ExtraHosts => append_new(into_sequence(base), into_sequence(over)),
         Merge::Names => merge_default(into_names(base), into_names(over), rule, place, report),
@@ -71,6 +76,15 @@ fn merge_node(
         Merge::Ulimit if base.as_map().is_none() || over.as_map().is_none() => over,
         Merge::Pools => merge_pools(base, over, rule, place, report),
         Merge::Default | Merge::Logging | Merge::Ulimit => merge_default(base, over, rule, place, report),
+    }
+}
+
+/// Whether a later value has a type that the attribute knows. What has not is passed over, as the reference does.
+fn takes(merge: Merge, over: &Node) -> bool {
+    match merge {
+        Merge::Names | Merge::DependsOn => matches!(over.value, Value::Map(_) | Value::Seq(_)),
+        Merge::Build => matches!(over.value, Value::Map(_) | Value::String(_)),
+        _ => true,
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) enum Value {
     Null,
     Bool(bool),
     Int(i64),
+    /// A whole number beyond the range of `Int`.
+    Large(u64),
     Float(f64),
     String(String),
     Seq(Vec<Node>),
@@ -168,7 +170,7 @@ impl Node {
         match self.value {
             Value::Null => "nothing",
             Value::Bool(_) => "a boolean",
-            Value::Int(_) | Value::Float(_) => "a number",
+            Value::Int(_) | Value::Large(_) | Value::Float(_) => "a number",
             Value::String(_) => "text",
             Value::Seq(_) => "a list",
             Value::Map(_) => "a mapping",
@@ -181,6 +183,7 @@ impl Node {
             Value::String(text) => Some(text.clone()),
             Value::Bool(value) => Some(value.to_string()),
             Value::Int(value) => Some(value.to_string()),
+            Value::Large(value) => Some(value.to_string()),
             Value::Float(value) => Some(crate::scalar::format_float(*value)),
             Value::Null | Value::Seq(_) | Value::Map(_) => None,
         }

@@ -48,7 +48,7 @@ fn scalar_type(node: &Node) -> Option<Types> {
     match node.value {
         Value::Null => Some(Types::NULL),
         Value::Bool(_) => Some(Types::BOOL),
-        Value::Int(_) => Some(Types::INT),
+        Value::Int(_) | Value::Large(_) => Some(Types::INT),
         Value::Float(value) if value.fract() == 0.0 && value.is_finite() => Some(Types::INT),
         Value::Float(_) => Some(Types::NUMBER),
         Value::String(_) => Some(Types::TEXT),
@@ -243,6 +243,7 @@ fn is_pull_policy(text: &str) -> bool {
 fn check_bounds(node: &Node, low: i64, high: i64, place: &Place<'_>, report: &mut Report) -> bool {
     let fits = match node.value {
         Value::Int(value) => (low..=high).contains(&value),
+        Value::Large(_) => high == i64::MAX,
         #[expect(clippy::cast_precision_loss, reason = "bounds are small where they matter")]
         Value::Float(value) => (low as f64..=high as f64).contains(&value),
         _ => true,
@@ -281,7 +282,7 @@ fn type_hint(node: &Node, shape: &Shape, place: &Place<'_>) -> Option<String> {
     let name = place.name();
     let takes_text = pick(shape, &Node::text("", node.span)).is_some();
     match &node.value {
-        Value::Bool(_) | Value::Int(_) | Value::Float(_) if takes_text => {
+        Value::Bool(_) | Value::Int(_) | Value::Large(_) | Value::Float(_) if takes_text => {
             Some(format!("put it in quotes: \"{}\"", node.to_text()?))
         }
         Value::String(text) if shape.item().is_some() => Some(format!("write `{name}: [{text}]`")),

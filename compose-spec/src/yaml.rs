@@ -269,7 +269,8 @@ impl<'a> Builder<'a> {
         );
     }
 
-    /// Adds the entries of `<<` that the mapping does not have itself; of several, the first counts.
+    /// Adds the entries of `<<` that the mapping does not have itself; of several, the first counts. A key that is
+    /// tagged `!reset` takes away what earlier files say, and has no value of its own: the value of `<<` stays.
     fn merge_key(&mut self, map: &mut Map, key: Span, node: Node) {
         let sources = match node.value {
             Value::Seq(items) => items,
@@ -277,7 +278,13 @@ impl<'a> Builder<'a> {
         };
         for source in sources {
             if let Value::Map(entries) = source.value {
-                map.merge(entries, |_, own, _| own);
+                map.merge(entries, |_, own, merged| match (own.node.tag, merged.node.tag) {
+                    (Tag::Reset, Tag::None | Tag::Override) => {
+                        let node = Node { tag: Tag::Override, ..merged.node };
+                        Entry { key: merged.key, node }
+                    }
+                    _ => own,
+                });
             } else {
                 let message = format!("`<<` takes a mapping or a list of mappings, not {}", source.kind());
                 self.findings.push(Diagnostic::error(Code::Yaml, key, message));

@@ -34,6 +34,8 @@ pub(crate) fn resolve_tagged(tag: &str, text: &str) -> Option<Value> {
             match resolve_int(&plain) {
                 #[expect(clippy::cast_precision_loss, reason = "the tag asks for a float")]
                 Some(Value::Int(value)) => Some(Value::Float(value as f64)),
+                #[expect(clippy::cast_precision_loss, reason = "the tag asks for a float")]
+                Some(Value::Large(value)) => Some(Value::Float(value as f64)),
                 _ => resolve_float(&plain),
             }
         }
@@ -62,7 +64,8 @@ fn resolve_int(plain: &str) -> Option<Value> {
         return None;
     }
     let value = i128::from_str_radix(digits, radix).ok()?;
-    i64::try_from(if negative { -value } else { value }).ok().map(Value::Int)
+    let value = if negative { -value } else { value };
+    i64::try_from(value).map(Value::Int).or_else(|_| u64::try_from(value).map(Value::Large)).ok()
 }
 
 fn resolve_float(plain: &str) -> Option<Value> {
@@ -154,6 +157,7 @@ mod tests {
         check("1.10", Value::Float(1.1));
         check(".5", Value::Float(0.5));
         check("089", Value::Float(89.0));
+        check("18446744073709551615", Value::Large(u64::MAX));
         check("99999999999999999999", Value::Float(1e20));
         check("1e400", Value::String("1e400".to_owned()));
     }

@@ -76,7 +76,9 @@ impl Check {
             own.or(image.map(|nanos| nanos / 1_000_000).filter(|ms| *ms > 0)).unwrap_or(default)
         };
         let image_value = |value: fn(&ImageCheck) -> u64| image.map(value);
-        let retries = service.and_then(|check| check.retries).or(image.map(|check| check.retries));
+        let own =
+            service.and_then(|check| check.retries).map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+        let retries = own.or(image.map(|check| check.retries));
         Some(Check {
             how,
             interval_ms: settle(

@@ -124,6 +124,15 @@ pub(super) fn settle_env_files(node: &mut Node) {
     });
 }
 
+/// The services' `gpus` as lists. A later file appends to what an earlier one says, be that `all`.
+pub(crate) fn settle_gpus_of(project: &mut Node) {
+    for (_, entry) in project.get_mut("services").into_iter().flat_map(Node::entries_mut) {
+        if let Some(gpus) = entry.node.get_mut("gpus") {
+            settle_gpus(gpus);
+        }
+    }
+}
+
 pub(super) fn settle_gpus(node: &mut Node) {
     if node.as_str().is_some() {
         let mut request = Node::empty_map(node.span);

@@ -11,6 +11,7 @@ use crate::node::{Entry, Node, Value};
 use crate::place::Place;
 use crate::report::Report;
 use crate::short;
+pub(crate) use lists::settle_gpus_of;
 use lists::{
     check_names, require_values, settle_dependencies, settle_device, settle_device_request, settle_env_files,
     settle_gpus, settle_hosts, settle_options, settle_pairs,
@@ -168,7 +169,7 @@ impl Canonical<'_> {
         let mut ports = Vec::with_capacity(items.len());
         for (index, item) in items.drain(..).enumerate() {
             let here = place.index(index);
-            if matches!(item.value, Value::Float(_)) {
+            if matches!(item.value, Value::Float(_) | Value::Large(_)) {
                 self.report.add(*wrong(&item, &here, "a port is a whole number or text"));
                 continue;
             }

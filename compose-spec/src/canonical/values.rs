@@ -33,11 +33,13 @@ pub(super) fn settle_text(node: &mut Node, place: &Place<'_>) -> Result<(), Box<
 /// Text; a whole number becomes text, but one that is written with a fraction or an exponent is refused.
 pub(super) fn settle_digits(node: &mut Node, place: &Place<'_>) -> Result<(), Box<Diagnostic>> {
     match (&node.value, node.to_text()) {
-        (Value::Float(_), Some(text)) => {
-            Err(wrong(node, place, "a number with a fraction or an exponent has no meaning here")
-                .hint(format!("put it in quotes if it is meant: \"{text}\""))
-                .into())
-        }
+        (Value::Float(_) | Value::Large(_), Some(text)) => Err(wrong(
+            node,
+            place,
+            "a number with a fraction or an exponent, or one so large, has no meaning here",
+        )
+        .hint(format!("put it in quotes if it is meant: \"{text}\""))
+        .into()),
         _ => settle_text(node, place),
     }
 }
@@ -45,6 +47,7 @@ pub(super) fn settle_digits(node: &mut Node, place: &Place<'_>) -> Result<(), Bo
 pub(super) fn settle_whole(node: &mut Node, place: &Place<'_>) -> Result<(), Box<Diagnostic>> {
     match &node.value {
         Value::Float(value) => node.value = Value::Int(scalar::whole(*value)),
+        Value::Large(_) => node.value = Value::Int(i64::MAX),
         Value::String(text) => {
             return Err(wrong(node, place, format!("expected a whole number, not the text `{text}`")));
         }
@@ -56,7 +59,11 @@ pub(super) fn settle_whole(node: &mut Node, place: &Place<'_>) -> Result<(), Box
 /// A limit of processes: a whole number that is written as one.
 pub(super) fn settle_limit(node: &mut Node, place: &Place<'_>) -> Result<(), Box<Diagnostic>> {
     match node.value {
-        Value::Float(_) => Err(wrong(node, place, "expected a whole number without fraction or exponent")),
+        Value::Float(_) | Value::Large(_) => Err(wrong(
+            node,
+            place,
+            "expected a whole number of at most 63 bits, without fraction or exponent",
+        )),
         _ => settle_whole(node, place),
     }
 }
@@ -65,9 +72,6 @@ pub(super) fn settle_count(node: &mut Node, place: &Place<'_>) -> Result<(), Box
     settle_whole(node, place)?;
     match node.value {
         Value::Int(value) if value < 0 => Err(wrong(node, place, format!("{value} is negative"))),
-        Value::Int(value) if value > i64::from(u32::MAX) => {
-            Err(wrong(node, place, format!("{value} is too large")))
-        }
         _ => Ok(()),
     }
 }
@@ -79,9 +83,9 @@ pub(super) fn settle_bytes(
 ) -> Result<(), Box<Diagnostic>> {
     let bytes = match &node.value {
         Value::Int(value) => *value,
-        Value::Float(_) => {
+        Value::Float(_) | Value::Large(_) => {
             // The reference reads whole numbers and text, and passes over anything else.
-            let message = format!("`{place}` is ignored, since it is a number with a fraction");
+            let message = format!("`{place}` is ignored, since it is a number with a fraction, or too large");
             report.add(
                 Diagnostic::warning(Code::Suspicious, node.span, message).hint("add a unit, as in `1.5g`"),
             );
@@ -108,6 +112,7 @@ pub(super) fn settle_bytes(
 pub(super) fn settle_scalar(node: &mut Node, form: Form, place: &Place<'_>) -> Result<(), Box<Diagnostic>> {
     let value = match (form, &node.value) {
         (Form::Number, Value::Int(value)) => Value::Float(single(*value as f64)),
+        (Form::Number, Value::Large(value)) => Value::Float(single(*value as f64)),
         (Form::Number, Value::Float(value)) if value.is_finite() => Value::Float(single(*value)),
         (Form::Number, Value::Float(_)) => {
             return Err(wrong(node, place, "a number that is not finite cannot be printed as JSON"));
@@ -117,8 +122,10 @@ pub(super) fn settle_scalar(node: &mut Node, form: Form, place: &Place<'_>) -> R
                 .map_err(|reason| unreadable(node, place, text, &reason, scalar::DURATION_HINT))?;
             Value::String(scalar::format_duration(nanos))
         }
-        (Form::Mode, Value::Int(value)) => Value::String(format!("0{value:o}")),
-        (Form::Mode, Value::Float(_)) => {
+        (Form::Mode, Value::Int(value)) if u32::try_from(*value).is_ok() => {
+            Value::String(format!("0{value:o}"))
+        }
+        (Form::Mode, Value::Int(_) | Value::Large(_) | Value::Float(_)) => {
             return Err(wrong(node, place, "expected permission bits in octal, such as `0440`"));
         }
         (Form::Mode, Value::String(text)) => {

@@ -56,7 +56,7 @@ record! {
         /// Pause between checks.
         pub interval: Option<Duration>,
         /// Failures in a row that make a container unhealthy.
-        pub retries: Option<u32>,
+        pub retries: Option<u64>,
         /// Pause between checks during the start period.
         pub start_interval: Option<Duration>,
         /// Time during which failures do not count.

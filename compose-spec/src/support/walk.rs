@@ -29,14 +29,14 @@ impl Walk {
             Value::Map(map) => {
                 let object = shape.object();
                 for (key, entry) in map.iter() {
-                    let Some(rule) = shape.entry(key) else { continue };
+                    let known = object.and_then(|object| object.field(key));
+                    let Some(rule) = known.or_else(|| shape.entry(key)) else { continue };
                     if let Some(support) = by_key(key, &self.pattern) {
                         let attribute = place.key(key).to_string();
                         self.found.push(Requirement { attribute, span: entry.key, support });
                         continue;
                     }
-                    let known = object.is_some_and(|object| object.field(key).is_some());
-                    let step = if known { key } else { "*" };
+                    let step = if known.is_some() { key } else { "*" };
                     self.step(step, (&entry.node, entry.key), &rule.shape, inherited, &place.key(key));
                 }
             }
@@ -72,11 +72,11 @@ impl Walk {
             None if own.is_none() && !support.is_refused() => (Support::Honoured, key),
             None => (support, key),
         };
-        let says_something = !node.is_null() && !means_nothing(node, &self.pattern);
-        if meant != Support::Honoured && says_something {
+        let matters = meant != Support::Honoured && !node.is_null() && !means_nothing(node, &self.pattern);
+        if matters {
             self.found.push(Requirement { attribute: place.to_string(), span, support: meant });
         }
-        if !(meant.is_refused() && says_something) {
+        if !(meant.is_refused() && matters) {
             self.below(node, shape, support, place);
         }
         self.pattern.truncate(length);

@@ -124,6 +124,15 @@ fn numbers_and_flags_may_be_texts() {
 }
 
 #[test]
+fn whole_numbers_keep_all_their_digits() {
+    web("labels: {a: 18446744073709551615}", "labels/a", json!("18446744073709551615"));
+    web("x-a: 18446744073709551615", "x-a", json!(u64::MAX));
+    web("healthcheck: {test: x, retries: 5000000000}", "healthcheck/retries", json!(5_000_000_000_u64));
+    web_refused("scale: 5000000000", "service `web`: 5000000000 is out of range");
+    web_refused("expose: [18446744073709551615]", "so large, has no meaning here");
+}
+
+#[test]
 fn lists_of_names_become_mappings() {
     let dependency = json!({"db": {"condition": "service_started", "required": true}});
     let fixture =

@@ -105,6 +105,17 @@ fn profiles_decide_which_services_take_part() {
     let loaded = load_fixture(PROFILES, |_| {});
     assert_eq!(loaded.disabled.iter().cloned().collect::<Vec<_>>(), ["debug", "tool"]);
     assert_eq!(loaded.profiles.len(), 3);
+    let listed = |profiles: &str| {
+        let profiles = ("COMPOSE_PROFILES".to_owned(), profiles.to_owned());
+        names(&|request| drop(request.env.insert(profiles.0.clone(), profiles.1.clone())))
+    };
+    assert_eq!(listed("x, test"), "debug web", "spaces around names do not count");
+    let unnamed = load_fixture("services: {web: {image: a, profiles: ['']}}", |_| {});
+    assert_eq!(
+        unnamed.project.unwrap().services.len(),
+        1,
+        "without a list, the profile without a name is on"
+    );
 }
 
 #[test]

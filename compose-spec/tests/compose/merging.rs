@@ -208,3 +208,37 @@ fn a_fault_in_a_file_remains_one_whatever_a_later_file_says() {
         "`services.web` must be a mapping",
     );
 }
+
+#[test]
+fn resetting_a_key_beside_a_merge_key_leaves_what_the_merge_key_says() {
+    let fixture = |ports: &str| {
+        format!(
+            "--- compose.yaml\nservices: {{web: {{image: a, ports: ['80']}}}}\n--- compose.override.yaml\n\
+             x-own: &own {{ports: ['81']}}\nservices: {{web: {{<<: *own, ports: {ports}}}}}\n"
+        )
+    };
+    let targets = |ports: &str| {
+        let ports = crate::support::json(&fixture(ports))["services"]["web"]["ports"].take();
+        ports.as_array().unwrap().iter().map(|port| port["target"].clone()).collect::<Value>()
+    };
+    assert_eq!(targets("!reset []"), json!([81]), "what the earlier file says is gone");
+    assert_eq!(targets("['82']"), json!([80, 82]), "a value of its own hides the merge key's");
+}
+
+#[test]
+fn what_is_reset_need_not_mean_anything() {
+    merged("scale: 2", "scale: !reset ''", "scale", json!(null));
+    merged("hostname: a", "hostname: !reset '${A:?is not set}'", "hostname", json!(null));
+}
+
+#[test]
+fn a_value_of_no_known_type_leaves_mappings_and_builds_as_they_are() {
+    merged("networks: [n]", "networks: ''", "networks", json!({"n": null}));
+    let expect = json!({"context": "/work/shop/x", "dockerfile": "Dockerfile"});
+    merged("build: x", "build: []", "build", expect);
+}
+
+#[test]
+fn a_later_file_adds_to_all_gpus() {
+    merged("gpus: all", "gpus: [{count: 2}]", "gpus", json!([{"count": -1}, {"count": 2}]));
+}
