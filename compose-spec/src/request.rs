@@ -92,7 +92,7 @@ impl Loaded {
     /// Models are left out, as the reference leaves them out of its JSON.
     #[must_use]
     pub fn to_json(&self) -> Option<Value> {
-        let mut json = self.printed()?;
+        let mut json = self.printed(Keys::Doubled)?;
         if let (None, Some(map)) = (&self.document, json.as_object_mut()) {
             map.remove("models");
         }
@@ -100,13 +100,13 @@ impl Loaded {
     }
 
     /// The project, or the document, with each `$` of the former doubled.
-    fn printed(&self) -> Option<Value> {
+    fn printed(&self, keys: Keys) -> Option<Value> {
         if let Some(document) = &self.document {
             return Some(document.clone());
         }
         // A project consists of strings, numbers and maps with string keys: that cannot fail to be JSON.
         let mut json = serde_json::to_value(self.project.as_ref()?).ok()?;
-        double_dollars(&mut json);
+        double_dollars(&mut json, keys);
         Some(json)
     }
 
@@ -121,10 +121,11 @@ impl Loaded {
         Some(if text.contains('$') { text.replace('$', "$$") } else { text })
     }
 
-    /// What `config` prints: the same as YAML, with the models.
+    /// What `config` prints: the same as YAML, with the models. A `$` in a key stays alone, since keys are not
+    /// interpolated when this is loaded again.
     #[must_use]
     pub fn to_yaml_text(&self) -> Option<String> {
-        let mut file = self.printed()?;
+        let mut file = self.printed(Keys::AsTheyAre)?;
         for service in file.get_mut("services").and_then(Value::as_object_mut).into_iter().flatten() {
             drop_peculiarities(service.1);
         }
@@ -161,13 +162,24 @@ fn drop_peculiarities(service: &mut Value) {
     }
 }
 
-fn double_dollars(json: &mut Value) {
+/// What becomes of a `$` in keys.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    /// It is doubled, as the reference does in its JSON.
+    Doubled,
+    AsTheyAre,
+}
+
+fn double_dollars(json: &mut Value, keys: Keys) {
     match json {
         Value::String(text) if text.contains('$') => *text = text.replace('$', "$$"),
-        Value::Array(items) => items.iter_mut().for_each(double_dollars),
+        Value::Array(items) => items.iter_mut().for_each(|item| double_dollars(item, keys)),
+        Value::Object(map) if keys == Keys::AsTheyAre => {
+            map.values_mut().for_each(|value| double_dollars(value, keys));
+        }
         Value::Object(map) => {
             let entries = std::mem::take(map).into_iter().map(|(key, mut value)| {
-                double_dollars(&mut value);
+                double_dollars(&mut value, keys);
                 (if key.contains('$') { key.replace('$', "$$") } else { key }, value)
             });
             *map = entries.collect();

@@ -43,3 +43,11 @@ fn a_misspelt_attribute_does_not_survive() {
     let text = r#"{"name": "a", "services": {"web": {"imagee": "x"}}}"#;
     assert!(serde_json::from_str::<Project>(text).is_err());
 }
+
+#[test]
+fn a_dollar_in_a_key_stays_what_it_is_when_printed_and_loaded_again() {
+    let first = load_fixture("services: {web: {image: a, labels: {'${K}': w, '$$k': '$$v'}}}", |_| {});
+    let printed = first.to_yaml_text().unwrap();
+    let second = load_fixture(&printed, |_| {});
+    assert_eq!(second.project, first.project, "{printed}");
+}
