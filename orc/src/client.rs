@@ -8,10 +8,10 @@ use api::control::{self, Accepted, ApplyStackReply, BlobChunk, VersionReply, Wat
 use api::convert;
 use api::node::node_client::NodeClient;
 use api::node::{
-    CheckPortsRequest, CommitRequest, CopyPart, CopyRequest, ExecInput, ExecOutput, Image, ImageBytes,
-    ImageListRequest, ImageProgress, ImagePullRequest, ImageRemoveRequest, ImageResolveRequest,
-    ImageSaveRequest, LogLine, LogsRequest, PauseRequest, Port, PortOwner, Process, SignalRequest,
-    StatsReply, StatsRequest, TaskRequest,
+    CheckPortsReply, CheckPortsRequest, CommitRequest, CopyPart, CopyRequest, ExecInput, ExecOutput, Image,
+    ImageBytes, ImageListRequest, ImageProgress, ImagePullRequest, ImageRemoveRequest, ImageResolveRequest,
+    ImageSaveRequest, LogLine, LogsRequest, PauseRequest, Port, Process, SignalRequest, StatsReply,
+    StatsRequest, TaskRequest,
 };
 use api::refusal::Details;
 use api::unix::ConnectError;
@@ -220,10 +220,10 @@ impl Client {
         Ok(reply.map_err(|status| refusal("cannot follow the engine", &status))?.into_inner())
     }
 
-    /// The host ports of these that somebody else uses.
-    pub(crate) async fn check_ports(&mut self, ports: Vec<Port>) -> Outcome<Vec<PortOwner>> {
+    /// The host ports of these that somebody else uses, and what else of the machine is in the way.
+    pub(crate) async fn check_ports(&mut self, ports: Vec<Port>) -> Outcome<CheckPortsReply> {
         let reply = self.node.check_ports(CheckPortsRequest { ports }).await;
-        Ok(reply.map_err(|status| refusal("cannot look at the host's ports", &status))?.into_inner().taken)
+        Ok(reply.map_err(|status| refusal("cannot look at the host's ports", &status))?.into_inner())
     }
 
     /// Lines of containers' output.

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::client::Client;
 use crate::failure::{Doing, Failure, Outcome};
+use crate::output::Output;
 use crate::{files, project};
 
 /// A wish and what has to be stored before it is stated.
@@ -57,19 +58,20 @@ impl Wish {
         }
     }
 
-    /// Refuses when a host port that the file names is somebody else's, before anything is started.
-    pub(crate) async fn check_ports(&self, client: &mut Client) -> Outcome {
+    /// Refuses when a host port that the file names is somebody else's, before anything is started; warns when
+    /// the machine's packet filter is in the way.
+    pub(crate) async fn check_ports(&self, client: &mut Client, output: &Output) -> Outcome {
         let mut ports = Vec::new();
         for (name, service) in &self.put.spec.services {
             if self.put.services.is_empty() || self.put.services.contains(name) {
                 ports.extend(service.compose.ports.iter().filter_map(fixed_port));
             }
         }
-        if ports.is_empty() {
-            return Ok(());
+        let reply = client.check_ports(ports).await?;
+        if !reply.obstacle.is_empty() {
+            output.warning(&reply.obstacle);
         }
-        let taken = client.check_ports(ports).await?;
-        let Some(first) = taken.first() else { return Ok(()) };
+        let Some(first) = reply.taken.first() else { return Ok(()) };
         let port = first.port.clone().unwrap_or_default();
         let owner = match (first.command.as_str(), first.pid) {
             ("", _) => "another program".to_owned(),

@@ -218,6 +218,21 @@ impl Host {
         self.tables.pass_foreign_chains()
     }
 
+    /// The legacy packet filter in our way.
+    pub(crate) fn obstacle(&self) -> Option<String> {
+        let prefix = self.names.bridge_prefix();
+        let drops = crate::legacy::drops(&prefix).unwrap_or_else(|error| {
+            tracing::debug!("cannot look at the legacy packet filter: {error}");
+            false
+        });
+        drops.then(|| {
+            format!(
+                "the legacy packet filter of this machine drops what containers send and receive; let them pass with \
+                 `iptables-legacy -I FORWARD -i {prefix}+ -j ACCEPT` and `iptables-legacy -I FORWARD -o {prefix}+ -j ACCEPT`"
+            )
+        })
+    }
+
     /// Removes everything that carries this engine's id.
     pub(crate) fn teardown(&mut self) -> Result<()> {
         self.balancer.clear();

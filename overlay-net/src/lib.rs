@@ -10,6 +10,7 @@ mod conntrack;
 mod dns;
 mod error;
 mod host;
+mod legacy;
 pub mod limits;
 mod link;
 mod net;

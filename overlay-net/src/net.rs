@@ -117,6 +117,12 @@ impl Net {
         self.worker.run(move |_| Ok(owner::find(protocol, ip, port))).await
     }
 
+    /// What of this machine keeps packets of our networks from being forwarded and cannot be changed from here: a
+    /// sentence for people, with what they can do.
+    pub async fn obstacle(&self) -> Result<Option<String>> {
+        self.worker.run(|host| Ok(host.obstacle())).await
+    }
+
     /// What this engine, or a dead one of the same id, has on this machine.
     pub async fn inventory(&self) -> Result<Inventory> {
         self.worker.run(|host| Ok(host.inventory())).await

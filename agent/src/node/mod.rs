@@ -193,7 +193,8 @@ impl Node for NodeService {
                 taken.push(PortOwner { port: Some(port), pid: owner.pid, command: owner.command });
             }
         }
-        Ok(Response::new(CheckPortsReply { taken }))
+        let obstacle = self.net.obstacle().await.map_err(|error| Status::internal(chain(&error)))?;
+        Ok(Response::new(CheckPortsReply { taken, obstacle: obstacle.unwrap_or_default() }))
     }
 }
 

@@ -206,7 +206,7 @@ async fn prepare(
     if wish.put.services.is_empty() {
         return Ok(());
     }
-    wish.check_ports(client).await?;
+    wish.check_ports(client, output).await?;
     let version = client.apply(&wish.put, false).await?.version;
     watch.reach(version).await?;
     let names: Vec<String> = wish.put.services.into_iter().filter(|name| *name != args.service).collect();

@@ -1,5 +1,6 @@
 //! Other programs change the kernel; engines die.
 
+use std::process::Command;
 use std::time::Duration;
 
 use super::machine::{ENGINE, HOST, LAN, Machine, endpoint, network, on_a_machine};
@@ -114,6 +115,36 @@ fn a_forward_chain_that_begins_to_drop_lets_us_pass() {
         published(machine).await;
         forward_drop();
         recovers(machine).await;
+    });
+}
+
+/// Runs the program of the legacy packet filter; `false` where there is none.
+fn iptables_legacy(arguments: &str) -> bool {
+    let arguments = arguments.split(' ');
+    Command::new("iptables-legacy").args(arguments).status().is_ok_and(|status| status.success())
+}
+
+#[test]
+#[allow(clippy::print_stderr)] // A test has no other way to say that it did not look.
+fn a_legacy_filter_that_drops_is_told() {
+    on_a_machine(async |machine| {
+        let is_told = async || machine.net.obstacle().await.unwrap().is_some();
+        assert!(!is_told().await, "there is no such filter");
+        if !iptables_legacy("-P FORWARD DROP") {
+            eprintln!("skipped: there is no `iptables-legacy`");
+            return;
+        }
+        assert!(is_told().await);
+        assert!(iptables_legacy("-A FORWARD -p tcp -j DROP"));
+        assert!(iptables_legacy("-A FORWARD -i eth0 -j ACCEPT"));
+        assert!(iptables_legacy(&format!("-I FORWARD -i o{ENGINE}b+ -j ACCEPT")));
+        assert!(is_told().await, "what goes there is dropped");
+        assert!(iptables_legacy(&format!("-I FORWARD -o o{ENGINE}b+ -j ACCEPT")));
+        assert!(!is_told().await, "both ways are open");
+        assert!(iptables_legacy("-F FORWARD"));
+        assert!(is_told().await);
+        assert!(iptables_legacy("-P FORWARD ACCEPT"));
+        assert!(!is_told().await);
     });
 }
 

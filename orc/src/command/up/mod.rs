@@ -32,7 +32,7 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
     client.same_build(output).await?;
     let mut watch = StackWatch::open(&mut client, &wish.put.spec.name.0).await?;
     let before = watch.view().cloned();
-    wish.check_ports(&mut client).await?;
+    wish.check_ports(&mut client, output).await?;
     if global.dry_run {
         let reply = client.apply(&wish.put, true).await?;
         output.data(plan::text(&reply));

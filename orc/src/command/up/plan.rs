@@ -53,7 +53,7 @@ pub(crate) async fn plan(args: PlanArgs, global: &Global, output: &Output) -> Ou
     let wish = project::load_to_run(global, &args.services, output, |loaded| wish(&args, loaded))?;
     let mut client = Client::connect(global).await?;
     client.same_build(output).await?;
-    wish.check_ports(&mut client).await?;
+    wish.check_ports(&mut client, output).await?;
     let reply = client.apply(&wish.put, true).await?;
     match format {
         Format::Table => output.data(text(&reply)),
