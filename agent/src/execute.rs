@@ -1,7 +1,6 @@
 //! Carries out the core's actions: each is exactly one call of the runtime, the network, the store or the
 //! manager (a watch is two: a death is told before its circumstances are known). Nothing is decided here; what went wrong is told to the core.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -100,9 +99,8 @@ impl Tools {
             Action::FetchBlob { digest } => self.fetch(digest).await,
             Action::EnsureNetwork(spec) => of_net(net.ensure_network(&spec).await),
             Action::RemoveNetwork(name) => of_net(net.remove_network(&name.0).await),
-            Action::EnsureVolume(name) => {
-                self.on_disk(move |volumes| Ok(Outcome::Path(volumes.create(&name, &BTreeMap::new())?.path)))
-                    .await
+            Action::EnsureVolume(name, labels) => {
+                self.on_disk(move |volumes| Ok(Outcome::Path(volumes.create(&name, &labels)?.path))).await
             }
             Action::RemoveVolume(name) => {
                 self.on_disk(move |volumes| volumes.remove(&name).map(|_| Outcome::Done)).await

@@ -25,6 +25,7 @@ mod session;
 mod store;
 mod talk;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -50,6 +51,8 @@ pub struct AgentConfig {
     pub engine_id: String,
     /// This node in the cluster.
     pub node: NodeId,
+    /// What its owner says of it, for `deploy.placement`.
+    pub labels: BTreeMap<String, String>,
     /// `crun`, `runc` or `youki` to be used instead of the built-in runtime.
     pub oci_runtime: Option<PathBuf>,
     /// Docker's `config.json` with credentials for registries.
@@ -134,7 +137,15 @@ pub async fn start(config: AgentConfig, manager: Channel) -> Result<Agent, Error
     };
     let node = NodeService::new(runtime, net, credentials, events.clone());
     let (knows, known) = watch::channel(false);
-    let session = session::Session { manager, node: config.node, outbox, events, known: knows, stopped };
+    let session = session::Session {
+        manager,
+        node: config.node,
+        labels: config.labels,
+        outbox,
+        events,
+        known: knows,
+        stopped,
+    };
     let tasks = vec![tokio::spawn(looping.run()), tokio::spawn(session.run())];
     Ok(Agent { node, known, stop, tasks })
 }

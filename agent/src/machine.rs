@@ -8,8 +8,8 @@ use cluster::NodeDescription;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 /// Processors, memory, addresses and routes. What cannot be read is left out: a node that says less is given
-/// less.
-pub(crate) fn describe() -> NodeDescription {
+/// less. Labels are what its owner says of it.
+pub(crate) fn describe(labels: &BTreeMap<String, String>) -> NodeDescription {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
     let (v6, route4, route6) =
@@ -24,7 +24,7 @@ pub(crate) fn describe() -> NodeDescription {
         memory_bytes: memory(&read("/proc/meminfo")).unwrap_or(0),
         os: "linux".to_owned(),
         architecture: architecture().to_owned(),
-        labels: BTreeMap::new(),
+        labels: labels.clone(),
         addresses: addresses.into_iter().collect(),
         routes: routes.into_iter().collect(),
     }
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn this_machine_has_something() {
-        let machine = describe();
+        let machine = describe(&BTreeMap::new());
         assert!(machine.cpu_nanos >= 1_000_000_000 && machine.memory_bytes > 0 && !machine.name.is_empty());
     }
 }

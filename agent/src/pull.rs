@@ -9,10 +9,10 @@ use tokio::sync::OnceCell;
 
 use crate::core::Failure;
 
-/// The pulls for tasks that are under way, by reference and whether the registry is asked anyway.
+/// The pulls for tasks that are under way, by reference and when the registry is asked.
 #[derive(Default)]
 pub(crate) struct Pulls {
-    running: Mutex<BTreeMap<(String, bool), Arc<Pull>>>,
+    running: Mutex<BTreeMap<(String, PullPolicy), Arc<Pull>>>,
 }
 
 type Pull = OnceCell<Result<Image, Failure>>;
@@ -25,7 +25,7 @@ impl Pulls {
         policy: PullPolicy,
         pull: impl Future<Output = Result<Image, Failure>>,
     ) -> Result<Image, Failure> {
-        let key = (reference.to_owned(), policy == PullPolicy::Always);
+        let key = (reference.to_owned(), policy);
         let running = || self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let cell = running().entry(key.clone()).or_default().clone();
         let result = cell.get_or_init(|| pull).await.clone();

@@ -3,6 +3,7 @@
 //! Nothing is kept for a lost session: the first assignments of the next one say what the manager knows, and
 //! the core tells whatever differs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -23,6 +24,8 @@ use crate::run::Event;
 pub(crate) struct Session {
     pub(crate) manager: Channel,
     pub(crate) node: NodeId,
+    /// The node's labels.
+    pub(crate) labels: BTreeMap<String, String>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) events: mpsc::Sender<Event>,
     /// Set once the manager knows, durably, how this node differed from what it knew.
@@ -61,7 +64,7 @@ impl Session {
         let mut answer = None;
         let first = convert::Report {
             node: self.node.0,
-            description: Some(machine::describe()),
+            description: Some(machine::describe(&self.labels)),
             statuses: Vec::new(),
             ended: Ended::default(),
             resync: false,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use compose_spec::{FileReference, MountKind, Project};
 
 use crate::hash::mix;
+use crate::options::PlaceOptions;
 use crate::{
     Attachment, FileMount, NetworkName, NetworkSpec, ServiceSpec, StackName, StackSpec, VolumeName,
     VolumeSpec,
@@ -80,15 +81,6 @@ impl StackSpec {
     }
 }
 
-impl ServiceSpec {
-    /// How many slots the file asks for: `scale`, else `deploy.replicas`, else one.
-    #[must_use]
-    pub fn replicas(&self) -> u32 {
-        let deploy = self.compose.deploy.as_ref().and_then(|deploy| deploy.replicas);
-        self.compose.scale.or(deploy).unwrap_or(1)
-    }
-}
-
 /// Full names of what a project defines.
 struct Names<'a> {
     project: &'a Project,
@@ -134,10 +126,13 @@ fn service_spec(
     if let Some(port) = service.ports.iter().find(|port| u16::try_from(port.target).is_err()) {
         return Err(format!("no container has a port {}", port.target));
     }
-    let mut volumes = BTreeMap::new();
+    let (mut volumes, mut devices) = (BTreeMap::new(), Vec::new());
     for mount in service.volumes.iter().filter(|mount| mount.kind == MountKind::Volume) {
         if let Some(key) = &mount.source {
             let spec = names.volume(key).ok_or_else(|| format!("volume `{key}` is not defined"))?;
+            if spec.device()?.is_some() {
+                devices.push(serde_json::to_string(&spec.compose.driver_opts).unwrap_or_default());
+            }
             volumes.insert(key.clone(), spec.name);
         }
     }
@@ -152,17 +147,38 @@ fn service_spec(
     for mount in &mounts {
         hash = mix(&hash, &[&mount.target, &mount.digest]);
     }
+    // Those of a volume whose data are elsewhere now need other mounts.
+    for device in &devices {
+        hash = mix(&hash, &[device]);
+    }
     // Containers of a network that is defined otherwise now need new interfaces.
     for spec in names.networks().map(|(_, spec)| spec).filter(|spec| networks.contains_key(&spec.name)) {
         if spec.compose != (compose_spec::Network { name: spec.compose.name.clone(), ..Default::default() }) {
             hash = mix(&hash, &[&spec.name.0, &serde_json::to_string(&spec.compose).unwrap_or_default()]);
         }
     }
-    let spec =
+    let mut spec =
         ServiceSpec { compose: service.clone(), networks, files: mounts, volumes, hash, one_off: None };
+    bind_ports(names, &mut spec)?;
     spec.probe()?;
     spec.restarts_unhealthy()?;
+    spec.check_deploy()?;
+    service.pull_when()?;
     Ok(spec)
+}
+
+/// Ports that name no address of the machine are published at the one that the first network to name one says.
+fn bind_ports(names: &Names<'_>, spec: &mut ServiceSpec) -> Result<(), String> {
+    let mut binding = None;
+    for (name, _) in spec.networks_in_order() {
+        let known = names.networks().map(|(_, known)| known).find(|known| known.name == *name);
+        binding = binding.or(known.map(|known| known.options()).transpose()?.and_then(|found| found.binding));
+    }
+    let Some(binding) = binding else { return Ok(()) };
+    for port in spec.compose.ports.iter_mut().filter(|port| port.host_ip.is_none()) {
+        port.host_ip = Some(binding.to_string());
+    }
+    Ok(())
 }
 
 /// The networks of a service: those it names, else the default one; none when `network_mode` says how its
@@ -180,6 +196,7 @@ fn attachments(
     for (key, place) in wished {
         let spec = names.network(key).ok_or_else(|| format!("network `{key}` is not defined"))?;
         let place = place.clone().unwrap_or_default();
+        let options = PlaceOptions::read(&place.driver_opts)?;
         attachments.insert(
             spec.name,
             Attachment {
@@ -189,7 +206,8 @@ fn attachments(
                 priority: place.priority.unwrap_or(0),
                 gateway_priority: place.gw_priority.unwrap_or(0),
                 mac: place.mac_address,
-                interface: place.interface_name,
+                interface: place.interface_name.or(options.interface),
+                sysctls: options.sysctls,
             },
         );
     }

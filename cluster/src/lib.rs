@@ -11,12 +11,14 @@
 
 mod apply;
 mod change;
+mod deploy;
 mod from_project;
 mod hash;
 mod id;
 mod index;
 pub mod limits;
 mod node;
+mod options;
 mod probe;
 mod stack;
 mod state;
@@ -29,10 +31,12 @@ pub mod view;
 pub use compose_spec;
 
 pub use change::{Change, ChangeKind, Event, Forgotten, PutStack, Refusal, RunAction};
+pub use deploy::Constraint;
 pub use from_project::{FileDigests, SpecError, SpecErrors};
 pub use hash::stable_hash;
 pub use id::{NetworkName, NodeId, ServiceKey, StackName, TaskId, Version, VolumeName};
 pub use node::{Ended, Endpoint, Network, Node, NodeDescription, NodeState, Volume, overlap};
+pub use options::{NetworkOptions, VolumeDevice};
 pub use probe::Probe;
 pub use stack::OneOff;
 pub use stack::{

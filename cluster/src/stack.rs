@@ -69,6 +69,9 @@ pub struct Attachment {
     /// The name of the interface asked for; `eth0`, `eth1`, ... otherwise.
     #[serde(default)]
     pub interface: Option<String>,
+    /// Kernel parameters of the interface, with `IFNAME` where its name belongs.
+    #[serde(default)]
+    pub sysctls: BTreeMap<String, String>,
 }
 
 /// A secret or config in a container.

@@ -24,6 +24,9 @@ fn fingerprint(service: &Service) -> String {
     service.depends_on.clear();
     service.profiles.clear();
     if let Some(deploy) = &mut service.deploy {
+        // Labels are the service's, not its containers', and placement is about those that are made next.
+        deploy.labels.clear();
+        deploy.placement = None;
         deploy.replicas = None;
         deploy.update_config = None;
         deploy.rollback_config = None;

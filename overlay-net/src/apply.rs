@@ -1,6 +1,6 @@
 //! Carries out planned steps, and says which table elements a network or an endpoint needs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 
@@ -25,6 +25,7 @@ struct Interface {
     addresses: Vec<(IpNet, IpAddr)>,
     gateway_mac: [u8; 6],
     has_default_route: bool,
+    sysctls: BTreeMap<String, String>,
 }
 
 impl Host {
@@ -189,6 +190,7 @@ impl Host {
                 addresses: pair_with_gateways(endpoint, &self.wanted.networks[&endpoint.network]),
                 gateway_mac: plan::gateway_mac(&self.names, &endpoint.network),
                 has_default_route: Some(&endpoint.interface) == default,
+                sysctls: endpoint.sysctls.clone(),
             })
             .collect();
         self.namespaces.within(netns, || {
@@ -207,7 +209,9 @@ impl Host {
         };
         let name = Datum::Ifname(bridge.name.clone());
         let mut entry = Entry::default();
-        entry.inet.insert(Element::new(SAME, vec![name.clone(), name.clone()], Value::None));
+        if spec.members_meet {
+            entry.inet.insert(Element::new(SAME, vec![name.clone(), name.clone()], Value::None));
+        }
         if !spec.internal {
             entry.inet.insert(Element::new(OPEN, vec![name], Value::None));
         }
@@ -221,15 +225,16 @@ impl Host {
             let Some(port) = self.observed.port(netns, &endpoint.interface) else {
                 return Err(Error::Invalid(format!("{netns} has no port for {}", endpoint.interface)));
             };
-            let internal = self.wanted.networks[&endpoint.network].internal;
+            let network = &self.wanted.networks[&endpoint.network];
+            let masquerade = network.masquerade && !network.internal;
             let owner = endpoint_owner(netns, &endpoint.interface);
-            changes.insert(owner, Some(endpoint_entry(endpoint, &port.name, internal)));
+            changes.insert(owner, Some(endpoint_entry(endpoint, &port.name, masquerade)));
         }
         Ok(changes)
     }
 }
 
-fn endpoint_entry(endpoint: &EndpointSpec, port: &str, internal: bool) -> Entry {
+fn endpoint_entry(endpoint: &EndpointSpec, port: &str, masquerade: bool) -> Entry {
     let mut entry = Entry::default();
     let mac = Datum::Mac(plan::endpoint_mac(endpoint));
     for ip in addresses(endpoint) {
@@ -238,7 +243,7 @@ fn endpoint_entry(endpoint: &EndpointSpec, port: &str, internal: bool) -> Entry 
         let own = vec![Datum::Ifname(port.to_owned()), mac.clone(), ip.clone()];
         entry.bridge.insert(Element::new(names.own, own, Value::None));
         entry.inet.insert(Element::new(names.itself, vec![ip.clone(), ip.clone()], Value::None));
-        if !internal {
+        if masquerade {
             entry.inet.insert(Element::new(names.out, vec![ip], Value::None));
         }
     }
@@ -247,6 +252,10 @@ fn endpoint_entry(endpoint: &EndpointSpec, port: &str, internal: bool) -> Entry 
 
 fn configure_interface(links: &mut Links, interface: &Interface) -> Result<()> {
     let index = links.get(&interface.name)?.index;
+    for (name, value) in &interface.sysctls {
+        let name = name.replacen("IFNAME", &interface.name, 1);
+        sysctl::write(&name.replace('.', "/"), value)?;
+    }
     let mut requests = Requests::default();
     for (address, _) in &interface.addresses {
         requests.address(index, *address, false);

@@ -87,6 +87,8 @@ mod tests {
             v6: None,
             internal: false,
             mtu: None,
+            members_meet: true,
+            masquerade: true,
         };
         let error = network(&spec).unwrap_err().to_string();
         assert_eq!(error, "the gateway of network front, 10.2.0.1, is not in its subnet 10.1.0.0/24");

@@ -38,6 +38,10 @@ pub struct NetworkSpec {
     pub internal: bool,
     /// Bytes per packet; `None` keeps the kernel's 1,500.
     pub mtu: Option<u32>,
+    /// Members reach one another directly; otherwise only published ports and balanced addresses lead to them.
+    pub members_meet: bool,
+    /// What leaves this machine gets the machine's address.
+    pub masquerade: bool,
 }
 
 /// The IPv6 half of a [`NetworkSpec`].
@@ -65,6 +69,8 @@ pub struct EndpointSpec {
     /// The endpoint with the highest has the namespace's default route; among equals the first whose network
     /// leads out.
     pub gateway_priority: i64,
+    /// Kernel parameters of the interface, as `net.ipv4.conf.IFNAME.log_martians`; `IFNAME` stands for its name.
+    pub sysctls: BTreeMap<String, String>,
 }
 
 /// A transport protocol whose ports can be published.

@@ -9,6 +9,11 @@ use std::path::{Path, PathBuf};
 use crate::{Error, Result};
 
 /// Sets a value, unless the kernel does not know it (no IPv6, no bridge filter).
+pub(crate) fn write(name: &str, value: &str) -> Result<()> {
+    std::fs::write(path(name), value).map_err(|error| Error::system(format!("set {name} to {value}"), error))
+}
+
+/// The same, unless the kernel does not know the name.
 pub(crate) fn write_if_known(name: &str, value: &str) -> Result<()> {
     match std::fs::write(path(name), value) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -12,6 +12,8 @@ use crate::snapshot::OverlayMount;
 pub(crate) struct Bundle {
     pub(crate) config: ContainerConfig,
     pub(crate) root: OverlayMount,
+    /// The images that are mounted, by the number of their mount.
+    pub(crate) images: Vec<(usize, OverlayMount)>,
     pub(crate) durable: PathBuf,
     pub(crate) run: PathBuf,
     /// Below every cgroup hierarchy: `/orc/<engine>/<container>`.

@@ -5,6 +5,7 @@
 
 mod counters;
 pub(crate) mod device;
+mod realtime;
 
 use std::fs;
 use std::io;
@@ -42,7 +43,8 @@ impl Cgroup {
         self.hierarchies.first().filter(|_| only_v2).map(|hierarchy| hierarchy.folder.as_path())
     }
 
-    fn controller(&self, name: &str) -> Option<&Path> {
+    /// The folder in the v1 hierarchy that has a controller.
+    pub(crate) fn controller(&self, name: &str) -> Option<&Path> {
         self.hierarchies
             .iter()
             .find(|hierarchy| hierarchy.controllers.iter().any(|c| c == name))

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::volume::VolumeDevice;
+
 /// Where one engine keeps its things. Two engines with different folders and ids never meet.
 #[derive(Clone, Debug, Default)]
 pub struct RuntimeConfig {
@@ -31,6 +33,8 @@ pub struct ContainerConfig {
     pub name: String,
     /// The image's id as the image store resolved it.
     pub image: String,
+    /// `orc` (the built-in one), `crun`, `runc` or `youki`. `None`: what [`RuntimeConfig::oci_runtime`] says.
+    pub runtime: Option<String>,
     /// Entrypoint and command, already joined. The first is searched for in the container's `PATH`.
     pub args: Vec<String>,
     /// Complete environment; `HOME`, `PATH` and `HOSTNAME` (with a terminal `TERM`) are added if missing.
@@ -101,7 +105,17 @@ pub enum MountSource {
     },
     /// A folder of this engine. With `copy_up`, an empty one first gets the image's content of `target`. With
     /// `subpath` only that file or folder in it is mounted, which must exist then; no symbolic link leads out.
-    Volume { path: PathBuf, copy_up: bool, subpath: Option<String> },
+    /// `device` is what is mounted at `path` for as long as a container that uses it runs.
+    Volume {
+        path: PathBuf,
+        copy_up: bool,
+        subpath: Option<String>,
+        #[serde(default)]
+        device: Option<VolumeDevice>,
+    },
+    /// The files of another image, by its id. What is written goes to a layer of the container's own. `subpath` as
+    /// with volumes.
+    Image { image: String, subpath: Option<String> },
     /// Memory. `mode` as in chmod, for example `0o1777`.
     Tmpfs { size_bytes: Option<u64>, mode: Option<u32>, uid: Option<u32>, gid: Option<u32> },
 }
@@ -116,6 +130,14 @@ pub enum Propagation {
     RSlave,
     Shared,
     RShared,
+}
+
+impl Propagation {
+    /// What is mounted below it inside the container is seen on the machine.
+    #[must_use]
+    pub const fn is_shared(self) -> bool {
+        matches!(self, Propagation::Shared | Propagation::RShared)
+    }
 }
 
 /// What becomes of that which is mounted below the source of a bind mount.
@@ -193,6 +215,40 @@ pub struct Resources {
     pub oom_kill_disable: bool,
     /// Size of `/dev/shm`; the default is 64 MiB.
     pub shm_bytes: Option<u64>,
+    /// Time in each period that real-time processes may use, in microseconds; cgroup v1 only.
+    pub realtime_us: Option<i64>,
+    /// That period, in microseconds; the kernel's is a second.
+    pub realtime_period_us: Option<u64>,
+    pub block_io: BlockIo,
+}
+
+/// How much a container may do with block devices.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BlockIo {
+    /// Share beside others, 10 to 1000.
+    pub weight: Option<u16>,
+    /// The same for single devices, by their paths on this machine.
+    pub weights: Vec<(String, u16)>,
+    pub rates: Vec<BlockRate>,
+}
+
+/// The most that may be done with one block device in a second.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockRate {
+    /// Path on this machine.
+    pub device: String,
+    pub kind: BlockRateKind,
+    /// Bytes or operations.
+    pub rate: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BlockRateKind {
+    BytesRead,
+    BytesWritten,
+    Reads,
+    Writes,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -72,6 +72,8 @@ pub(crate) struct Node {
 pub(crate) struct Devices {
     pub(crate) nodes: Vec<Node>,
     pub(crate) rules: Vec<Rule>,
+    /// The limits of block devices, as the OCI specification writes them.
+    pub(crate) block_io: serde_json::Value,
 }
 
 impl Devices {
@@ -80,7 +82,8 @@ impl Devices {
     /// # Errors
     /// A path is no device and no folder with devices, or a rule does not say what it should.
     pub(crate) fn of(config: &ContainerConfig) -> Result<Devices, Failure> {
-        let mut all = Devices::default();
+        let block_io = crate::block::section(&config.resources.block_io)?;
+        let mut all = Devices { block_io, ..Devices::default() };
         if config.privileged {
             all.nodes = of_machine();
         }
@@ -151,6 +154,12 @@ fn node(source: &Path, path: String) -> Option<Node> {
         uid: metadata.uid(),
         gid: metadata.gid(),
     })
+}
+
+/// The numbers of a block device of this machine.
+pub(crate) fn block_numbers(path: &Path) -> Option<(u32, u32)> {
+    let found = node(path, String::new()).filter(|node| node.kind == Kind::Block)?;
+    Some((found.major, found.minor))
 }
 
 /// The machine's own device nodes, for a privileged container. It has its own of those that are left out.

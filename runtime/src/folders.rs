@@ -75,6 +75,16 @@ impl Folders {
         self.run.join("parts")
     }
 
+    /// Where the image of the `index`th mount is mounted, likewise.
+    pub(crate) fn image(&self, index: usize) -> PathBuf {
+        self.run.join("images").join(index.to_string())
+    }
+
+    /// What a container writes to the image of the `index`th mount.
+    pub(crate) fn image_layers(&self, index: usize) -> PathBuf {
+        self.durable.join("images").join(index.to_string())
+    }
+
     /// The content of the `index`th injected file.
     pub(crate) fn injected(&self, index: usize) -> PathBuf {
         self.run.join("files").join(index.to_string())

@@ -18,6 +18,7 @@ pub mod snapshot;
 pub mod volume;
 
 mod asyncfd;
+mod block;
 mod bundle;
 mod cgroup;
 mod config;
@@ -25,6 +26,7 @@ mod confine;
 mod control;
 mod device;
 mod error;
+mod external;
 mod folders;
 mod init;
 pub mod limits;
@@ -42,8 +44,9 @@ mod testing;
 mod user;
 
 pub use config::{
-    ContainerConfig, Device, ExecConfig, HostNamespaces, InjectedFile, LogConfig, Mount, MountSource,
-    Propagation, Recursive, Resources, RuntimeConfig, Seccomp, TtySize, Ulimit,
+    BlockIo, BlockRate, BlockRateKind, ContainerConfig, Device, ExecConfig, HostNamespaces, InjectedFile,
+    LogConfig, Mount, MountSource, Propagation, Recursive, Resources, RuntimeConfig, Seccomp, TtySize,
+    Ulimit,
 };
 pub use error::{Error, Result};
 pub use init::init_main;

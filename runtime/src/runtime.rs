@@ -4,6 +4,7 @@ mod adopt;
 mod create;
 mod launch;
 mod look;
+mod mounted;
 mod talk;
 mod watch;
 
@@ -25,6 +26,7 @@ use crate::sealed::Sealed;
 use crate::snapshot::Snapshots;
 use crate::status::{Exit, Found, FoundState, LogLine, LogQuery, Started};
 pub use look::Files;
+use mounted::Mounted;
 use watch::Entry;
 
 /// All containers of one engine. Cheap to clone; one per data folder and process.
@@ -44,6 +46,7 @@ struct Inner {
     /// What shims are executed from.
     sealed: Sealed,
     containers: Mutex<BTreeMap<String, Arc<Entry>>>,
+    mounted: Mounted,
     /// Held for reading while containers start, for writing while the engine's own cgroup is removed.
     starting: RwLock<()>,
 }
@@ -284,6 +287,7 @@ impl Inner {
             program,
             sealed,
             containers: Mutex::default(),
+            mounted: Mounted::default(),
             starting: RwLock::default(),
             config,
         })

@@ -3,7 +3,7 @@
 //! For the built-in runtime the process is left unconfined here, because [`crate::confine`] does that as the
 //! last step. `crun` and `runc` get everything in this file.
 
-mod mounts;
+pub(crate) mod mounts;
 
 use serde_json::{Value, json};
 
@@ -51,7 +51,7 @@ pub(crate) fn oci(bundle: &Bundle, process: &Process, devices: &Devices, externa
         "cgroupsPath": bundle.cgroup,
         "resources": resources(config, devices),
         "sysctl": sysctls(config),
-        "rootfsPropagation": "private",
+        "rootfsPropagation": mounts::propagation(config),
     });
     if !config.privileged {
         linux["maskedPaths"] = json!(MASKED);
@@ -170,12 +170,22 @@ fn resources(config: &ContainerConfig, devices: &Devices) -> Value {
     if let Some(cpus) = &config.resources.cpuset {
         cpu["cpus"] = json!(cpus);
     }
-    json!({
+    if let Some(time) = config.resources.realtime_us {
+        cpu["realtimeRuntime"] = json!(time);
+    }
+    if let Some(period) = config.resources.realtime_period_us {
+        cpu["realtimePeriod"] = json!(period);
+    }
+    let mut all = json!({
         "memory": memory,
         "cpu": cpu,
         "pids": { "limit": config.resources.pids.unwrap_or(limits::DEFAULT_PIDS) },
         "devices": device_rules(config.privileged, devices),
-    })
+    });
+    if !devices.block_io.is_null() {
+        all["blockIO"] = devices.block_io.clone();
+    }
+    all
 }
 
 fn device_nodes(devices: &Devices) -> Value {
@@ -248,6 +258,7 @@ mod tests {
             run: "/run/c".into(),
             cgroup: "/orc/e/c".into(),
             program: "/bin/orc".into(),
+            images: Vec::new(),
             oci_runtime: None,
         };
         oci(&bundle, &process, &Devices::default(), external)

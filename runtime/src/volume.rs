@@ -22,6 +22,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::image::{Error, Result, inside, limits};
 
+pub(crate) mod device;
+
+pub use device::VolumeDevice;
+
 /// All named volumes of one engine. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Volumes {
@@ -123,6 +127,9 @@ impl Volumes {
     /// When a file cannot be removed; the volume is gone nevertheless, and the rest is removed at the next start.
     pub fn remove(&self, name: &str) -> Result<bool> {
         let dir = self.of(name)?;
+        let data = dir.join(DATA);
+        // What is mounted there is not the volume's to be deleted.
+        device::detach(&data).map_err(Error::file("cannot unmount", &data))?;
         let away = tempfile::Builder::new()
             .prefix(GONE)
             .tempdir_in(&self.dir)

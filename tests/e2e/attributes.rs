@@ -68,6 +68,60 @@ services:
 }
 
 #[test]
+fn the_use_of_block_devices_must_be_limited() {
+    let limits = "
+    blkio_config:
+      device_read_bps: [{path: /dev/loop0, rate: 1mb}]
+      device_write_iops: [{path: /dev/loop0, rate: 120}]
+";
+    let service =
+        |limits: &str| format!("services:\n  box:\n    image: orc/demo\n    command: [demo, sleep]{limits}");
+    let machine = Machine::new("block-io");
+    machine.compose(&service(limits));
+    let up = machine.orc(&["up", "-d"]);
+    if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        // Not every machine lets version 2 limit block devices; then that is said.
+        match up.code {
+            0 => {
+                _ = inside(&machine, &["cat", "/sys/fs/cgroup/io.max"])
+                    .says("7:0 rbps=1048576")
+                    .says("wiops=120")
+            }
+            _ => _ = up.says("needs the cgroup controller `io`"),
+        }
+    } else {
+        up.ok();
+        let file = |name: &str| inside(&machine, &["cat", &format!("/sys/fs/cgroup/blkio/{name}")]);
+        assert_eq!(file("blkio.throttle.read_bps_device").ok(), "7:0 1048576");
+        assert_eq!(file("blkio.throttle.write_iops_device").ok(), "7:0 120");
+    }
+    machine.compose(&service("\n    blkio_config: {device_read_bps: [{path: /dev/null, rate: 1mb}]}\n"));
+    machine.orc(&["up", "-d"]).exits(1).says("`/dev/null` of this machine is no block device");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn time_for_real_time_processes_must_be_given_where_the_kernel_can() {
+    let machine = Machine::new("real-time");
+    machine.compose(
+        "
+services:
+  box: {image: orc/demo, command: [demo, sleep], cpu_rt_runtime: 12000, cpu_rt_period: 500000}
+",
+    );
+    let up = machine.orc(&["up", "-d"]);
+    if Path::new("/sys/fs/cgroup/cpu/cpu.rt_runtime_us").exists() {
+        up.ok();
+        let file = |name: &str| inside(&machine, &["cat", &format!("/sys/fs/cgroup/cpu/{name}")]);
+        assert_eq!(file("cpu.rt_runtime_us").ok(), "12000");
+        assert_eq!(file("cpu.rt_period_us").ok(), "500000");
+    } else {
+        up.exits(1).says("`cpu_rt_runtime`");
+    }
+    machine.leaves_nothing();
+}
+
+#[test]
 fn deploy_resources_must_hold_like_the_older_attributes() {
     let machine = up(
         "deploy-resources",

@@ -1,6 +1,6 @@
 //! Volumes, bind mounts, memory, secrets and configs, as a container sees them.
 
-use crate::support::{Machine, Outcome};
+use crate::support::{Machine, Outcome, Registry};
 
 fn inside(machine: &Machine, service: &str, tool: &[&str]) -> Outcome {
     machine.orc(&[&["exec", "-T", service, "demo"], tool].concat())
@@ -107,5 +107,68 @@ services:
     inside(&machine, "box", &["cat", "/flat/below/file"]).exits(0).says("hidden");
     machine.orc(&["down", "-t", "1"]).ok();
     machine.shell("umount top/below").ok();
+    machine.leaves_nothing();
+}
+
+#[test]
+fn what_is_mounted_below_must_spread_as_asked_for() {
+    let machine = Machine::new("propagation");
+    machine.file("top/here", "x").compose(
+        "
+services:
+  box:
+    image: orc/demo
+    command: [demo, sleep]
+    volumes:
+      - {type: bind, source: ./top, target: /private}
+      - {type: bind, source: ./top, target: /slave, bind: {propagation: rslave}}
+      - {type: bind, source: ./top, target: /shared, bind: {propagation: rshared}}
+",
+    );
+    machine.orc(&["up", "-d"]).exits(1).says("is not on a shared mount of this machine").says("/shared");
+    machine.shell("mount -t tmpfs none top && mount --make-shared top && mkdir top/out top/in").ok();
+    machine.orc(&["up", "-d"]).ok();
+    machine.shell("mount -t tmpfs none top/out && echo spread > top/out/file").ok();
+    inside(&machine, "box", &["cat", "/slave/out/file"]).exits(0).says("spread");
+    inside(&machine, "box", &["cat", "/shared/out/file"]).exits(0).says("spread");
+    assert_ne!(inside(&machine, "box", &["cat", "/private/out/file"]).code, 0);
+    // What is mounted inside is seen on the machine, too.
+    let pid = machine.ps()[0]["Pid"].as_u64().expect("it runs");
+    machine.shell(&format!("mount --namespace {pid} -t tmpfs none /shared/in")).ok();
+    machine.shell("grep -q ' [^ ]*/top/in ' /proc/self/mountinfo").ok();
+    machine.orc(&["down", "-t", "1"]).ok();
+    machine.shell("umount -R top").ok();
+    machine.leaves_nothing();
+}
+
+#[test]
+fn the_files_of_an_image_must_be_mountable_whole_and_in_part() {
+    let machine = Machine::new("image-mount");
+    let registry = Registry::new(&machine, "127.0.0.1:5078");
+    machine.compose(&format!(
+        "
+services:
+  box:
+    image: orc/demo
+    command: [demo, sleep]
+    volumes:
+      - {{type: image, source: '{0}', target: /whole}}
+      - {{type: image, source: '{0}', target: /part, read_only: true, image: {{subpath: etc}}}}
+",
+        registry.image
+    ));
+    machine.orc(&["up", "-d"]).ok();
+    inside(&machine, "box", &["cat", "/whole/etc/hello"]).exits(0).says("hello");
+    inside(&machine, "box", &["cat", "/part/hello"]).exits(0).says("hello");
+    assert_ne!(inside(&machine, "box", &["write", "/part/new", "x"]).code, 0, "it is read-only");
+    // What is written stays with the container, and the image as it was.
+    inside(&machine, "box", &["write", "/whole/new", "own"]).ok();
+    machine.orc(&["restart", "-t", "1"]).ok();
+    inside(&machine, "box", &["cat", "/whole/new"]).exits(0).says("own");
+    machine.orc(&["image", "rm", &registry.image]).exits(1);
+    machine.orc(&["up", "-d", "--force-recreate", "-t", "1"]).ok();
+    assert_ne!(inside(&machine, "box", &["cat", "/whole/new"]).code, 0);
+    machine.compose("services: {box: {image: orc/demo, volumes: [{type: image, source: orc/demo, target: /x, image: {subpath: none}}]}}\n");
+    machine.orc(&["up", "-d", "-t", "1"]).exits(1).says("image on `/x`: subpath `none`");
     machine.leaves_nothing();
 }

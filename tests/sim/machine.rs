@@ -108,7 +108,7 @@ impl Machine {
                 self.bridges.remove(&name.0);
                 Outcome::Done
             }
-            Action::EnsureVolume(name) => {
+            Action::EnsureVolume(name, _) => {
                 self.volumes.insert(name.clone());
                 Outcome::Path(PathBuf::from(format!("/volumes/{name}")))
             }

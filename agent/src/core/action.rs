@@ -113,8 +113,8 @@ pub enum Action {
     EnsureNetwork(Box<NetworkSpec>),
     /// Takes a network's bridge away.
     RemoveNetwork(NetworkName),
-    /// Makes a volume unless it exists. Answers [`Outcome::Path`].
-    EnsureVolume(String),
+    /// Makes a volume with these labels unless it exists. Answers [`Outcome::Path`].
+    EnsureVolume(String, BTreeMap<String, String>),
     /// Deletes a volume with its content; one that does not exist is no failure.
     RemoveVolume(String),
     /// Makes the task's network namespace unless it exists. Answers [`Outcome::Path`].
@@ -228,7 +228,7 @@ impl fmt::Display for Action {
             Action::FetchBlob { digest } => write!(f, "fetch blob {digest}"),
             Action::EnsureNetwork(spec) => write!(f, "ensure network {}", spec.id),
             Action::RemoveNetwork(name) => write!(f, "remove network {name}"),
-            Action::EnsureVolume(name) => write!(f, "ensure volume {name}"),
+            Action::EnsureVolume(name, _) => write!(f, "ensure volume {name}"),
             Action::RemoveVolume(name) => write!(f, "remove volume {name}"),
             Action::CreateNetns(task) => write!(f, "create netns {task}"),
             Action::RemoveNetns(task) => write!(f, "remove netns {task}"),

@@ -24,6 +24,9 @@ impl Machine {
     fn succeeded(&mut self, step: Step, outcome: Outcome, now: Timestamp) {
         match (step, outcome) {
             (Step::Pull, Outcome::Image { id, config }) => self.image = Some((id, config)),
+            (Step::PullMounted(reference), Outcome::Image { id, .. }) => {
+                self.mounted_images.insert(reference, id);
+            }
             (Step::Fetch(digest), Outcome::Blob(content)) => drop(self.blobs.insert(digest, content)),
             (Step::OwnVolume(name), Outcome::Path(path)) => drop(self.own_volumes.insert(name, path)),
             (Step::Netns, Outcome::Path(path)) => self.wiring = Wiring::Made(path),

@@ -2,12 +2,14 @@
 //! container itself.
 
 use ::core::net::IpAddr;
-use cluster::{Phase, Task};
+use cluster::{Phase, Task, VolumeName};
+use runtime::volume::VolumeDevice;
 
 use super::action::Action;
+use super::record::Origin;
 use super::shared::{Shared, Trouble};
 use super::task::{Container, Machine, Step, Todo, Wiring, World};
-use super::translate::{self, Parts, Volumes};
+use super::translate::{self, Devices, Parts, Volumes};
 
 /// The number of the first projection.
 const FIRST: u64 = 1;
@@ -40,10 +42,20 @@ impl Machine {
             self.answered = origin.generation;
             self.origin = Some(origin);
         }
+        let mut mounted = translate::mounted_images(task);
+        if let Some(reference) = mounted.find(|reference| !self.mounted_images.contains_key(*reference)) {
+            let reference = reference.to_owned();
+            let policy = self.or_trouble(translate::pull_policy(task))?;
+            return Err(Some((
+                Step::PullMounted(reference.clone()),
+                Action::PullImage { reference, policy },
+            )));
+        }
         self.fetch(task)?;
-        let own = self.origin.iter().flat_map(|origin| origin.anonymous.values());
-        if let Some(name) = own.into_iter().find(|name| !self.own_volumes.contains_key(*name)).cloned() {
-            return Err(Some((Step::OwnVolume(name.clone()), Action::EnsureVolume(name))));
+        let mut own = self.origin.iter().flat_map(|origin| &origin.anonymous);
+        if let Some((target, name)) = own.find(|(_, name)| !self.own_volumes.contains_key(*name)) {
+            let (step, labels) = (Step::OwnVolume(name.clone()), translate::volume_labels(task, target));
+            return Err(Some((step, Action::EnsureVolume(name.clone(), labels))));
         }
         let named: Vec<_> = self.origin.iter().flat_map(|origin| origin.volumes.clone()).collect();
         self.wait_for(named.iter().map(|name| world.volumes.get(name)))
@@ -83,6 +95,7 @@ impl Machine {
     fn create(&mut self, task: &Task, world: &World<'_>) -> Todo {
         let (Some((_, config)), Some(origin)) = (&self.image, &self.origin) else { return Err(None) };
         let volumes = self.all_volumes(world);
+        let devices = devices(origin, world);
         let parts = Parts {
             image: config,
             netns: match &self.wiring {
@@ -90,6 +103,8 @@ impl Machine {
                 _ => None,
             },
             volumes: &volumes,
+            devices: &devices,
+            images: &self.mounted_images,
             blobs: &self.blobs,
             gateway: gateway(task, world),
         };
@@ -136,6 +151,18 @@ impl Machine {
             None
         })
     }
+}
+
+/// What is mounted where the named volumes of a container are.
+fn devices(origin: &Origin, world: &World<'_>) -> Devices {
+    let assigned = world.assigned.map(|assigned| &assigned.volumes);
+    let device = |name: &VolumeName| {
+        // What cannot be read was refused with the wish.
+        let cluster::VolumeDevice { kind, source, options } =
+            assigned?.get(name)?.spec.device().ok().flatten()?;
+        Some((name.0.clone(), VolumeDevice { kind, source, options }))
+    };
+    origin.volumes.iter().filter_map(device).collect()
 }
 
 fn gateway(task: &Task, world: &World<'_>) -> Option<IpAddr> {

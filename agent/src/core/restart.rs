@@ -63,9 +63,22 @@ impl Policy {
         self.when != When::Never
     }
 
-    /// The policy of a service. What Compose accepts without a meaning (`restart: wat`) means `no`.
+    /// The policy of a service. What Compose accepts without a meaning (`restart: wat`) means `no`. A job goes on until
+    /// it has succeeded unless it says otherwise, and then it is done, as in Swarm.
     #[must_use]
     pub(super) fn of(spec: &ServiceSpec) -> Policy {
+        let said = Policy::said(spec);
+        let deploy = spec.compose.deploy.as_ref();
+        let unsaid =
+            spec.compose.restart.is_none() && deploy.is_none_or(|deploy| deploy.restart_policy.is_none());
+        match said.when {
+            When::Always if spec.is_job() => Policy { when: When::Failed, ..said },
+            When::Never if spec.is_job() && unsaid => Policy { when: When::Failed, ..said },
+            _ => said,
+        }
+    }
+
+    fn said(spec: &ServiceSpec) -> Policy {
         let deploy = spec.compose.deploy.as_ref().and_then(|deploy| deploy.restart_policy.as_ref());
         if let Some(policy) = deploy {
             return Policy {

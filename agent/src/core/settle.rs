@@ -12,9 +12,6 @@ use super::shared::{Doing, Step};
 use super::task::{Machine, Wish, World};
 use super::{AgentCore, Key, Owner};
 
-/// The option by which Docker's bridge driver is given its MTU.
-const MTU_OPTION: &str = "com.docker.network.driver.mtu";
-
 impl AgentCore {
     pub(super) fn settle(&mut self, now: Timestamp, outputs: &mut Vec<Output>) {
         loop {
@@ -220,8 +217,9 @@ impl AgentCore {
                 self.ended.volumes.push(name.clone());
             }
             Step::Do(doing) => {
+                let labels = assigned.map(|volume| volume.spec.compose.labels.clone()).unwrap_or_default();
                 let action = match doing {
-                    Doing::Make => Action::EnsureVolume(name.0.clone()),
+                    Doing::Make => Action::EnsureVolume(name.0.clone(), labels),
                     Doing::Remove => Action::RemoveVolume(name.0.clone()),
                 };
                 let id = self.act(Owner::Volume(name.clone()), action, outputs);
@@ -293,13 +291,16 @@ impl AgentCore {
 
 /// A network as this machine has to make it.
 pub(super) fn network_spec(network: &Network) -> NetworkSpec {
-    let compose = &network.spec.compose;
+    // What cannot be read was refused with the wish.
+    let options = network.spec.options().ok();
     NetworkSpec {
         id: network.spec.name.0.clone(),
         subnet4: network.subnet4,
         gateway4: network.gateway4,
         v6: network.subnet6.zip(network.gateway6).map(|(subnet, gateway)| NetworkV6 { subnet, gateway }),
-        internal: compose.internal,
-        mtu: compose.driver_opts.get(MTU_OPTION).and_then(|mtu| mtu.parse().ok()),
+        internal: network.spec.compose.internal,
+        mtu: options.and_then(|options| options.mtu),
+        members_meet: options.is_none_or(|options| options.members_meet),
+        masquerade: options.is_none_or(|options| options.masquerade),
     }
 }

@@ -37,6 +37,8 @@ pub(crate) struct Machine {
     pub(super) container: Container,
     pub(super) wiring: Wiring,
     pub(super) image: Option<(String, Arc<ImageConfig>)>,
+    /// The ids of the images that it mounts, by their references.
+    pub(super) mounted_images: BTreeMap<String, String>,
     pub(super) blobs: BTreeMap<String, Vec<u8>>,
     /// Where the container's own volumes are, by name.
     pub(super) own_volumes: Volumes,
@@ -118,6 +120,7 @@ pub(crate) enum Wiring {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Step {
     Pull,
+    PullMounted(String),
     Fetch(String),
     OwnVolume(String),
     Netns,
@@ -180,6 +183,7 @@ impl Machine {
             container: Container::Absent,
             wiring: Wiring::Absent,
             image: None,
+            mounted_images: BTreeMap::new(),
             blobs: BTreeMap::new(),
             own_volumes: Volumes::new(),
             stale: None,
@@ -259,7 +263,7 @@ impl Machine {
             // What is fetched belongs to nobody yet, and a hook may take its time: who is to go need not wait.
             let gives_up = matches!(
                 (step, &wish),
-                (Step::Pull | Step::Fetch(_), Wish::Gone(_))
+                (Step::Pull | Step::PullMounted(_) | Step::Fetch(_), Wish::Gone(_))
                     | (Step::PostStart, Wish::Gone(_) | Wish::Still(_))
             );
             if !gives_up {

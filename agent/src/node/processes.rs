@@ -1,5 +1,6 @@
 //! What is done to containers' processes at once, without a wish: signals and pauses, and looking at them.
 
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use api::node::{
@@ -78,7 +79,7 @@ pub(super) async fn stats(runtime: &Runtime, request: &StatsRequest) -> Result<S
             sent_bytes: stats.sent_bytes,
         });
     }
-    let description = machine::describe();
+    let description = machine::describe(&BTreeMap::new());
     Ok(StatsReply {
         tasks,
         machine_memory_bytes: description.memory_bytes,

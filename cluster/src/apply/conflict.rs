@@ -89,6 +89,12 @@ pub(super) fn check_replicas(key: &ServiceKey, spec: &ServiceSpec, replicas: u32
             limits::REPLICAS
         )));
     }
+    if spec.is_global() && replicas != 1 {
+        return Err(conflict(format!(
+            "service `{}` runs once on each node: it has no number of replicas",
+            key.service
+        )));
+    }
     match &spec.compose.container_name {
         Some(name) if replicas > 1 => Err(conflict_with_hint(
             format!(

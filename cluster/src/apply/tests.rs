@@ -171,7 +171,10 @@ fn networks_and_volumes_of_others_are_external_or_refused() {
         "volume `shop_v` belongs to stack `shop`; to use it together, say `external: true`"
     );
     assert_eq!(
-        refusal(&mut state, project("shop", json!({}), json!({"driver_opts": {"type": "tmpfs"}}))),
+        refusal(
+            &mut state,
+            project("shop", json!({}), json!({"driver_opts": {"type": "tmpfs", "device": "tmpfs"}}))
+        ),
         "volume `shop_v` exists with another driver or other driver options; its data would be lost; to make it \
          anew, remove it first: `orc down -v`"
     );

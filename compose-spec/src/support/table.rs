@@ -15,9 +15,9 @@ pub(super) const TABLE: &[(&str, Support)] = &[
     ("models", Needs("a model runner")),
     ("name", Honoured),
     ("networks.*", Honoured),
-    ("networks.*.attachable", Needs("attaching containers from outside")),
-    ("networks.*.driver", Needs("network drivers")),
-    ("networks.*.driver_opts", Needs("network drivers")),
+    ("networks.*.attachable", Honoured),
+    ("networks.*.driver", Honoured),
+    ("networks.*.driver_opts", Honoured),
     ("networks.*.enable_ipv4", Needs("networks without IPv4")),
     ("networks.*.enable_ipv6", Honoured),
     ("networks.*.external", Honoured),
@@ -34,7 +34,7 @@ pub(super) const TABLE: &[(&str, Support)] = &[
     ("services.*", Honoured),
     ("services.*.annotations", Honoured),
     ("services.*.attach", Honoured),
-    ("services.*.blkio_config", Needs("block I/O limits")),
+    ("services.*.blkio_config", Requires("a kernel with these limits")),
     ("services.*.build", Needs("building images")),
     ("services.*.cap_add", Honoured),
     ("services.*.cap_drop", Honoured),
@@ -47,8 +47,8 @@ pub(super) const TABLE: &[(&str, Support)] = &[
     ("services.*.cpu_percent", Refused("it has a meaning on Windows only")),
     ("services.*.cpu_period", Honoured),
     ("services.*.cpu_quota", Honoured),
-    ("services.*.cpu_rt_period", Needs("real-time scheduling")),
-    ("services.*.cpu_rt_runtime", Needs("real-time scheduling")),
+    ("services.*.cpu_rt_period", Requires("cgroup v1")),
+    ("services.*.cpu_rt_runtime", Requires("cgroup v1")),
     ("services.*.cpu_shares", Honoured),
     ("services.*.cpus", Honoured),
     ("services.*.cpuset", Honoured),
@@ -56,9 +56,9 @@ pub(super) const TABLE: &[(&str, Support)] = &[
     ("services.*.depends_on", Honoured),
     ("services.*.deploy", Honoured),
     ("services.*.deploy.endpoint_mode", Honoured),
-    ("services.*.deploy.labels", Needs("labels of services")),
-    ("services.*.deploy.mode", Needs("modes of deployment")),
-    ("services.*.deploy.placement", Needs("constraints of placement")),
+    ("services.*.deploy.labels", Honoured),
+    ("services.*.deploy.mode", Honoured),
+    ("services.*.deploy.placement", Honoured),
     ("services.*.deploy.replicas", Honoured),
     ("services.*.deploy.resources", Honoured),
     ("services.*.deploy.resources.reservations.devices", Needs("GPUs")),
@@ -104,7 +104,7 @@ pub(super) const TABLE: &[(&str, Support)] = &[
     ("services.*.network_mode", Honoured),
     ("services.*.networks", Honoured),
     ("services.*.networks.*.aliases", Honoured),
-    ("services.*.networks.*.driver_opts", Needs("network drivers")),
+    ("services.*.networks.*.driver_opts", Honoured),
     ("services.*.networks.*.gw_priority", Honoured),
     ("services.*.networks.*.interface_name", Honoured),
     ("services.*.networks.*.ipv4_address", Honoured),
@@ -116,7 +116,7 @@ pub(super) const TABLE: &[(&str, Support)] = &[
     ("services.*.oom_score_adj", Honoured),
     ("services.*.pid", Honoured),
     ("services.*.pids_limit", Honoured),
-    ("services.*.platform", Needs("the choice of platforms")),
+    ("services.*.platform", Honoured),
     ("services.*.ports", Honoured),
     ("services.*.post_start", Honoured),
     ("services.*.pre_start", Needs("containers that run before others")),
@@ -125,10 +125,10 @@ pub(super) const TABLE: &[(&str, Support)] = &[
     ("services.*.profiles", Honoured),
     ("services.*.provider", Needs("providers")),
     ("services.*.pull_policy", Honoured),
-    ("services.*.pull_refresh_after", Needs("pull policies")),
+    ("services.*.pull_refresh_after", Honoured),
     ("services.*.read_only", Honoured),
     ("services.*.restart", Honoured),
-    ("services.*.runtime", Needs("the choice of runtimes by service")),
+    ("services.*.runtime", Honoured),
     ("services.*.scale", Honoured),
     ("services.*.secrets", Honoured),
     ("services.*.security_opt", Honoured),
@@ -148,14 +148,14 @@ pub(super) const TABLE: &[(&str, Support)] = &[
     ("services.*.volumes", Honoured),
     ("services.*.volumes.*.bind.recursive", Honoured),
     ("services.*.volumes.*.consistency", Refused("it has a meaning on macOS only")),
-    ("services.*.volumes.*.image", Needs("mounts of images")),
-    ("services.*.volumes.*.volume.labels", Needs("labels of mounts")),
+    ("services.*.volumes.*.image", Honoured),
+    ("services.*.volumes.*.volume.labels", Honoured),
     ("services.*.volumes.*.volume.subpath", Honoured),
     ("services.*.volumes_from", Needs("shared mounts")),
     ("services.*.working_dir", Honoured),
     ("volumes.*", Honoured),
-    ("volumes.*.driver", Needs("volume drivers")),
-    ("volumes.*.driver_opts", Needs("volume drivers")),
+    ("volumes.*.driver", Honoured),
+    ("volumes.*.driver_opts", Honoured),
     ("volumes.*.external", Honoured),
 ];
 
@@ -182,23 +182,32 @@ pub(super) const CLUSTER: &[(&str, Support)] = &[
 pub(super) const VALUES: &[(&str, &str, Support)] = &[
     ("services.*.volumes.*.type", "cluster", Needs("volumes of a cluster's storage")),
     ("services.*.volumes.*.type", "npipe", Refused("it has a meaning on Windows only")),
-    ("services.*.volumes.*.type", "image", Needs("mounts of images")),
-    ("services.*.volumes.*.bind.propagation", "shared", Needs("mounts that spread to the host")),
-    ("services.*.volumes.*.bind.propagation", "rshared", Needs("mounts that spread to the host")),
+    ("services.*.volumes.*.bind.propagation", "shared", Requires("a shared mount of the machine")),
+    ("services.*.volumes.*.bind.propagation", "rshared", Requires("a shared mount of the machine")),
 ];
 
 /// The same on a cluster.
-pub(super) const CLUSTER_VALUES: &[(&str, &str, Support)] = &[(
-    "services.*.volumes.*.type",
-    "bind",
-    Requires("this file or folder on every node that may run the service"),
-)];
+pub(super) const CLUSTER_VALUES: &[(&str, &str, Support)] = &[
+    (
+        "services.*.volumes.*.type",
+        "bind",
+        Requires("this file or folder on every node that may run the service"),
+    ),
+    ("services.*.deploy.mode", "global", Needs("a task on every node")),
+    ("services.*.deploy.mode", "global-job", Needs("a task on every node")),
+];
 
-/// Attributes that the format takes any text for, the words that mean something (up to a `:`), and what becomes of
-/// others.
+/// Attributes that the format takes any text for, the words that mean something (up to a `:`, and of `every_...` the
+/// beginning), and what becomes of others.
 pub(super) const ALLOWED: &[(&str, &[&str], Support)] = &[
+    ("networks.*.driver", &["bridge"], Needs("other network drivers than `bridge`")),
     ("services.*.cgroup", &["host", "private"], Refused("there is no such mode")),
     ("services.*.deploy.endpoint_mode", &["vip", "dnsrr"], Refused("there is no such mode")),
+    (
+        "services.*.deploy.mode",
+        &["replicated", "global", "replicated-job", "global-job"],
+        Refused("there is no such mode"),
+    ),
     ("services.*.ipc", &["host", "private"], Needs("shared IPC namespaces")),
     ("services.*.logging.driver", &["json-file", "local", "none"], Needs("other log drivers")),
     ("services.*.network_mode", &["host", "none"], Needs("networks of other containers")),
@@ -207,8 +216,8 @@ pub(super) const ALLOWED: &[(&str, &[&str], Support)] = &[
     ("services.*.ports.*.protocol", &["tcp", "udp"], Needs("other protocols than TCP and UDP")),
     (
         "services.*.pull_policy",
-        &["always", "never", "missing", "if_not_present"],
-        Needs("pulling by the image's age, and building"),
+        &["always", "never", "missing", "if_not_present", "refresh", "daily", "weekly", "every_"],
+        Needs("building images"),
     ),
     (
         "services.*.restart",
@@ -227,21 +236,35 @@ pub(super) const ALLOWED: &[(&str, &[&str], Support)] = &[
         &["private", "rprivate", "shared", "rshared", "slave", "rslave"],
         Refused("there is no such propagation"),
     ),
+    ("volumes.*.driver", &["local"], Needs("other volume drivers than `local`")),
 ];
 
 /// Attributes whose names are free, those that mean something, and what becomes of others.
-pub(super) const KEYS: &[(&str, &[&str], Support)] =
-    &[("services.*.logging.options", &["max-size", "max-file"], Needs("this option of logging"))];
+pub(super) const KEYS: &[(&str, &[&str], Support)] = &[
+    (
+        "networks.*.driver_opts",
+        &[
+            "com.docker.network.driver.mtu",
+            "com.docker.network.bridge.enable_icc",
+            "com.docker.network.bridge.enable_ip_masquerade",
+            "com.docker.network.bridge.host_binding_ipv4",
+        ],
+        Needs("this option of networks"),
+    ),
+    ("services.*.logging.options", &["max-size", "max-file"], Needs("this option of logging")),
+    (
+        "services.*.networks.*.driver_opts",
+        &["com.docker.network.endpoint.ifname", "com.docker.network.endpoint.sysctls"],
+        Needs("this option of interfaces"),
+    ),
+    ("volumes.*.driver_opts", &["type", "o", "device"], Refused("the driver `local` has no such option")),
+];
 
 /// Values of otherwise unsupported attributes that mean what the engine does anyway.
 pub(super) const SAME_AS_UNSET: &[(&str, &str)] = &[
-    ("networks.*.driver", "bridge"),
-    ("networks.*.attachable", "false"),
     ("networks.*.enable_ipv4", "true"),
-    ("volumes.*.driver", "local"),
     ("configs.*.external", "false"),
     ("secrets.*.external", "false"),
-    ("services.*.deploy.mode", "replicated"),
     ("services.*.oom_kill_disable", "false"),
     ("services.*.use_api_socket", "false"),
 ];

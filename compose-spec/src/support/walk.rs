@@ -7,6 +7,9 @@ use crate::node::{Node, Value};
 use crate::place::Place;
 use crate::source::Span;
 
+/// How a `pull_policy` begins that names an age.
+const EVERY: &str = "every_";
+
 /// All of them by place, for a tree without disabled services. What normalisation added to it is honoured.
 pub(crate) fn requirements(tree: &Node, target: Target) -> Vec<Requirement> {
     let mut walk = Walk { pattern: String::new(), target, found: Vec::new() };
@@ -107,16 +110,21 @@ fn by_text(text: &str, pattern: &str, target: Target) -> Option<Support> {
         "services.*.restart" => {
             text.strip_prefix("on-failure:").is_none_or(|count| count.parse::<u32>().is_ok())
         }
+        "services.*.pull_policy" => text.strip_prefix(EVERY).is_none_or(is_pause),
+        "services.*.pull_refresh_after" => is_pause(text),
         _ => true,
     };
     if !fits {
         return Some(match pattern {
             "services.*.security_opt.*" => Support::Needs("this security option"),
             "services.*.restart" => Support::Refused("a number of attempts must follow `on-failure:`"),
+            "services.*.pull_policy" => Support::Refused("a duration such as `12h` must follow `every_`"),
+            "services.*.pull_refresh_after" => Support::Refused("it is no duration such as `12h`"),
             _ => Support::Refused("it is neither a port nor a range of ports"),
         });
     }
     let word = text.split_once(':').map_or(text, |(word, _)| word);
+    let word = if word.starts_with(EVERY) { EVERY } else { word };
     let words = ALLOWED.iter().find(|(path, ..)| *path == pattern);
     if let Some((_, words, otherwise)) = words
         && !words.contains(&word)
@@ -130,6 +138,11 @@ fn by_text(text: &str, pattern: &str, target: Target) -> Option<Support> {
         Target::Cluster => listed(VALUES).or_else(|| listed(CLUSTER_VALUES)),
         Target::Node => listed(VALUES),
     }
+}
+
+/// Whether a text is a duration that is longer than none.
+fn is_pause(text: &str) -> bool {
+    crate::scalar::parse_duration(text).is_ok_and(|nanos| nanos > 0)
 }
 
 /// Whether a value says what is done anyway.

@@ -1,5 +1,6 @@
 //! The engine itself, and the composition root: the only place that puts a manager and an agent together.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -78,7 +79,7 @@ async fn serve(dirs: &Dirs, idle_limit: Option<Duration>, ready: impl FnOnce()) 
     // Clients that come early wait in the kernel's queue until this engine answers.
     let socket = dirs.socket();
     let listener = listen(&socket)?;
-    let agent = agent::start(agent_config(dirs, engine_id.clone(), node), channel).await;
+    let agent = agent::start(agent_config(dirs, engine_id.clone(), node)?, channel).await;
     let agent = agent.doing(|| "cannot start the agent".to_owned())?;
     // Whoever asks shall hear what is, not what was when an earlier engine ended.
     tokio::select! {
@@ -129,17 +130,29 @@ fn refuse_lost_state(dirs: &Dirs) -> Outcome {
     )))
 }
 
-fn agent_config(dirs: &Dirs, engine_id: String, node: NodeId) -> AgentConfig {
-    AgentConfig {
+fn agent_config(dirs: &Dirs, engine_id: String, node: NodeId) -> Outcome<AgentConfig> {
+    Ok(AgentConfig {
         data_dir: dirs.data.clone(),
         run_dir: dirs.run.clone(),
         engine_id,
         node,
+        labels: node_labels(&project::variable("ORC_NODE_LABELS").unwrap_or_default())?,
         oci_runtime: project::variable("ORC_RUNTIME").map(PathBuf::from),
         docker_config: project::docker_config(),
         docker_certs: Some(PathBuf::from("/etc/docker/certs.d")),
         program: None,
-    }
+    })
+}
+
+/// `disk=ssd,zone=a`: what `deploy.placement` can ask for as `node.labels.disk==ssd`.
+fn node_labels(text: &str) -> Outcome<BTreeMap<String, String>> {
+    let label = |part: &str| match part.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err(Failure::new(format!("`ORC_NODE_LABELS`: `{part}` is not NAME=VALUE"))),
+    };
+    text.split(',').filter(|part| !part.trim().is_empty()).map(label).collect()
 }
 
 /// Done once there has been nothing to look after, and nobody connected, for so long; never without a limit.

@@ -14,6 +14,8 @@ fn network(id: &str) -> NetworkSpec {
         v6: None,
         internal: false,
         mtu: None,
+        members_meet: true,
+        masquerade: true,
     }
 }
 
@@ -25,6 +27,7 @@ fn endpoint(network: &str, interface: &str, last: u8) -> EndpointSpec {
         addr6: None,
         mac: None,
         gateway_priority: 0,
+        sysctls: Default::default(),
     }
 }
 

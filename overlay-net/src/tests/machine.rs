@@ -303,6 +303,8 @@ pub(super) fn network(number: u8) -> NetworkSpec {
         }),
         internal: false,
         mtu: None,
+        members_meet: true,
+        masquerade: true,
     }
 }
 
@@ -314,5 +316,6 @@ pub(super) fn endpoint(number: u8, index: usize, last: u8) -> EndpointSpec {
         addr6: Some(format!("fd10:{number}::{last}").parse().unwrap()),
         mac: None,
         gateway_priority: 0,
+        sysctls: Default::default(),
     }
 }

@@ -69,7 +69,7 @@ pub struct ImageSummary {
 }
 
 /// When a registry is asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PullPolicy {
     /// Only if the image is not on this machine.
     #[default]
@@ -78,6 +78,11 @@ pub enum PullPolicy {
     Always,
     /// Never: an image that is not here is an error.
     Never,
+    /// If the image is not on this machine, or its name was given to it longer ago than this.
+    OlderThan {
+        /// Milliseconds.
+        ms: u64,
+    },
 }
 
 /// Where credentials for registries come from, and what registries are known by.

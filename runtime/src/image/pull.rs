@@ -35,7 +35,7 @@ impl ImageStore {
             let store = self.clone();
             return blocking(move || demo::ensure(&store)).await;
         }
-        if policy != PullPolicy::Always
+        if self.suffices(&wanted, policy)
             && let Some(image) = self.named(&wanted)?
         {
             return Ok(image);
@@ -46,13 +46,23 @@ impl ImageStore {
         let lock = self.downloads().of(&wanted.to_string());
         let _guard = lock.lock().await;
         // Whoever had the lock before may have pulled it.
-        if policy == PullPolicy::Missing
+        if policy != PullPolicy::Always
+            && self.suffices(&wanted, policy)
             && let Some(image) = self.named(&wanted)?
         {
             return Ok(image);
         }
         self.pull(&wanted, credentials, &progress).await?;
         self.named(&wanted)?.ok_or_else(|| Error::NotFound { reference: wanted.familiar() })
+    }
+
+    /// Whether an image of this name that is here need not be asked for again.
+    fn suffices(&self, reference: &Reference, policy: PullPolicy) -> bool {
+        match policy {
+            PullPolicy::Missing | PullPolicy::Never => true,
+            PullPolicy::Always => false,
+            PullPolicy::OlderThan { ms } => self.age_ms(reference).is_some_and(|age| age < ms),
+        }
     }
 
     /// What the registry means by a reference now: the same reference with a digest. Nothing is pulled, and what

@@ -25,6 +25,7 @@ impl Runtime {
     pub(super) async fn adopt(&self) -> Result<()> {
         let inner = self.inner.clone();
         let ids = blocking(move || everything(&inner)).await?;
+        let mut ended = Vec::new();
         for id in ids {
             let (inner, name) = (self.inner.clone(), id.clone());
             let adopted = blocking(move || look(&inner, &name)).await;
@@ -48,8 +49,11 @@ impl Runtime {
             };
             let entry = Arc::new(Entry::new(&id));
             entry.state.send_replace(state);
+            ended.push(id.clone());
             self.inner.containers().insert(id, entry);
         }
+        let inner = self.inner.clone();
+        blocking(move || sweep_mounts(&inner, &ended)).await?;
         if self.inner.containers().is_empty() {
             self.remove_own_cgroup().await;
         }
@@ -69,6 +73,16 @@ impl Runtime {
     }
 }
 
+/// Unmounts the volumes of containers that have ended, unless others use them.
+fn sweep_mounts(inner: &Inner, ended: &[String]) -> Result<()> {
+    for id in ended {
+        if let Some(stored) = create::stored(&inner.folders(id))? {
+            inner.mounted.sweep(&stored.config);
+        }
+    }
+    Ok(())
+}
+
 /// Every id that anything at all is left of.
 fn everything(inner: &Inner) -> Result<BTreeSet<String>> {
     let mut ids = BTreeSet::new();
@@ -83,14 +97,15 @@ fn everything(inner: &Inner) -> Result<BTreeSet<String>> {
 
 fn look(inner: &Inner, id: &str) -> Result<Adopted> {
     let folders = inner.folders(id);
-    if create::stored(&folders)?.is_none() {
-        return Ok(Adopted::Nothing);
-    }
+    let Some(stored) = create::stored(&folders)? else { return Ok(Adopted::Nothing) };
     let shim: Option<ProcessId> = folders::read_json(&folders.shim()).unwrap_or_default();
     let started: Option<Started> = folders::read_json(&folders.started())?;
     // The shim first: if it ends after this look, its handle tells; if before, its record is there already.
     match (shim.and_then(ProcessId::open), started) {
-        (Some(handle), Some(started)) => return Ok(Adopted::Running(started, handle)),
+        (Some(handle), Some(started)) => {
+            inner.mounted.take(&stored.config)?;
+            return Ok(Adopted::Running(started, handle));
+        }
         // Its engine died while it was starting the container, so nobody knows of it: it is as if it never began.
         (Some(_), None) => kill_shim(inner, id)?,
         (None, _) => {}

@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Inner;
 use super::watch::{Entry, clean_up};
-use crate::config::{ContainerConfig, InjectedFile};
+use crate::config::{ContainerConfig, InjectedFile, MountSource};
 use crate::confine;
 use crate::error::{Error, Result};
+use crate::external;
 use crate::folders::{self, Folders};
+use crate::image::Image;
 use crate::limits;
 use crate::snapshot::OverlayMount;
 use crate::status::FoundState;
@@ -22,6 +24,9 @@ use crate::status::FoundState;
 pub(super) struct Stored {
     pub(super) config: ContainerConfig,
     pub(super) root: OverlayMount,
+    /// The images that are mounted, by the number of their mount.
+    #[serde(default)]
+    pub(super) images: Vec<(usize, OverlayMount)>,
 }
 
 /// `None` if there is no container, or only the torn beginning of one.
@@ -34,6 +39,8 @@ pub(super) fn stored(folders: &Folders) -> Result<Option<Stored>> {
 
 pub(super) fn create(inner: &Inner, entry: &Entry, mut config: ContainerConfig) -> Result<()> {
     check(&config)?;
+    let invalid = |reason| Error::Invalid { id: config.id.clone(), reason };
+    external::program(&config, inner.config.oci_runtime.as_deref()).map_err(invalid)?;
     if config.hostname.is_empty() {
         config.hostname = config.id.chars().take(12).collect();
     }
@@ -59,16 +66,40 @@ pub(super) fn create(inner: &Inner, entry: &Entry, mut config: ContainerConfig) 
 
 fn make(inner: &Inner, folders: &Folders, config: &ContainerConfig) -> Result<()> {
     let failed = |source| Error::Image { id: config.id.clone(), source: Box::new(source) };
-    let image = inner.images.get(&config.image).map_err(failed)?;
-    let image =
-        image.ok_or_else(|| failed(crate::image::Error::NotFound { reference: config.image.clone() }))?;
-    let root = inner.snapshots.prepare(&image, &config.id).map_err(failed)?;
+    let find = |id: &str| {
+        let missing = || crate::image::Error::NotFound { reference: id.to_owned() };
+        inner.images.get(id).and_then(|image| image.ok_or_else(missing)).map_err(failed)
+    };
+    let image = find(&config.image)?;
+    let mut mounted = Vec::new();
+    for (index, mount) in config.mounts.iter().enumerate() {
+        if let MountSource::Image { image, .. } = &mount.source {
+            mounted.push((index, find(image)?));
+        }
+    }
+    let others: Vec<&Image> = mounted.iter().map(|(_, image)| image).collect();
+    let root = inner.snapshots.prepare(&image, &others, &config.id).map_err(failed)?;
     for folder in [&folders.durable, &folders.run] {
         folders::private_dir(folder)?;
     }
     write_files(folders, &config.files)?;
+    let mut images = Vec::new();
+    for (index, image) in &mounted {
+        images.push((*index, writable(image, &folders.image_layers(*index))?));
+    }
     // Last: from here on the container exists.
-    folders::write_json(&folders.config(), &Stored { config: config.clone(), root }, false)
+    folders::write_json(&folders.config(), &Stored { config: config.clone(), root, images }, false)
+}
+
+/// An image that is mounted beside the root, with a layer in `folder` for what the container writes.
+fn writable(image: &Image, folder: &Path) -> Result<OverlayMount> {
+    let (upper, work, bottom) = (folder.join("upper"), folder.join("work"), folder.join("bottom"));
+    for made in [&upper, &work, &bottom] {
+        fs::create_dir_all(made).map_err(Error::file("cannot create", made))?;
+    }
+    // There is a lower layer also when the image has none.
+    let lower = image.layers.iter().rev().cloned().chain([bottom]).collect();
+    Ok(OverlayMount { lower, upper, work })
 }
 
 /// Removes a container that does not run. What does not exist is fine.

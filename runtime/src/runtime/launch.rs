@@ -14,6 +14,7 @@ use super::{Inner, blocking, create};
 use crate::bundle::{Bundle, Launched};
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result};
+use crate::external;
 use crate::folders;
 use crate::limits;
 use crate::process::ProcessId;
@@ -27,7 +28,7 @@ pub(super) async fn start(inner: &Arc<Inner>, entry: &Arc<Entry>) -> Result<Star
     }
     let (mut child, report) = {
         let (inner, given) = (inner.clone(), entry.swap_given(None));
-        blocking(move || spawn(&inner, &id, given)).await?
+        blocking(move || spawn(&inner, &id, given).inspect_err(|_| inner.mounted.leave(&id))).await?
     };
     let launched = hear(report).await;
     match launched {
@@ -74,15 +75,20 @@ fn spawn(inner: &Inner, id: &str, given: Option<UnixStream>) -> Result<(Child, O
         return Err(Error::Start { id: id.to_owned(), reason });
     }
     folders::private_dir(&folders.run)?;
+    let refused = |reason| Error::Start { id: id.to_owned(), reason };
+    let oci_runtime =
+        external::program(&stored.config, inner.config.oci_runtime.as_deref()).map_err(refused)?;
     let bundle = Bundle {
         config: stored.config,
         root: stored.root,
+        images: stored.images,
         durable: folders.durable.clone(),
         run: folders.run.clone(),
         cgroup: inner.cgroup_path(id),
         program: inner.program.clone(),
-        oci_runtime: inner.config.oci_runtime.clone(),
+        oci_runtime,
     };
+    inner.mounted.take(&bundle.config)?;
     // A shim that was killed may have left a group; a container never starts into another's.
     clean_up(&folders, &inner.cgroup(id)?)?;
     folders::write_json(&folders.bundle(), &bundle, false)?;
@@ -123,6 +129,7 @@ fn unwind(inner: &Inner, entry: &Entry, launched: Option<Launched>) -> Error {
         tracing::warn!("{}", crate::error::chain(&error));
     }
     let _ = folders::remove_file(&folders.started());
+    inner.mounted.leave(&id);
     match launched {
         Some(Launched::Failed(failure)) => match failure.code {
             Some(code) => {

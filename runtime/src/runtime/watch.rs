@@ -53,7 +53,9 @@ pub(super) fn watch(inner: Arc<Inner>, entry: Arc<Entry>, shim: OwnedFd, child: 
             if let Some(mut child) = child {
                 let _ = child.wait();
             }
-            outcome(&inner, &id)
+            let outcome = outcome(&inner, &id);
+            inner.mounted.leave(&id);
+            outcome
         })
         .await;
         let exit = ended.unwrap_or_else(|error| lost(chain(&error), 0));
@@ -111,7 +113,7 @@ fn lost(reason: String, started_at_ms: u64) -> Exit {
 pub(super) fn clean_up(folders: &Folders, cgroup: &Cgroup) -> Result<()> {
     let emptied = cgroup.freeze(false).and_then(|()| cgroup.kill()).and_then(|()| cgroup.remove());
     emptied.map_err(Error::system("cannot remove the cgroup of a container"))?;
-    for name in ["state", "rootfs", "init", "parts"] {
+    for name in ["state", "rootfs", "init", "parts", "images"] {
         folders::remove_dir(&folders.run.join(name))?;
     }
     for file in [folders.control(), folders.bundle(), folders.shim(), folders.run.join("config.json")] {

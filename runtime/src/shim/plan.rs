@@ -108,13 +108,22 @@ fn environment(
 /// What cgroup v2 has no file for is refused: a limit that does not hold is none.
 pub(super) fn check_resources(config: &ContainerConfig, cgroup: &Cgroup) -> Result<(), Failure> {
     let resources = &config.resources;
+    crate::block::check(&resources.block_io, cgroup)?;
+    let realtime = resources.realtime_us.is_some() || resources.realtime_period_us.is_some();
     let wished = [
+        ("cpu_rt_runtime", realtime),
         ("mem_swappiness", resources.memory_swappiness.is_some()),
         ("oom_kill_disable", resources.oom_kill_disable),
     ];
     match wished.into_iter().find(|(_, wished)| *wished && cgroup.unified().is_some()) {
         Some((name, _)) => {
             Err(Failure::new(format!("`{name}` needs cgroup v1, and this machine has cgroup v2")))
+        }
+        None if realtime => {
+            let time = resources.realtime_us.and_then(|time| u64::try_from(time).ok()).unwrap_or(0);
+            cgroup.allow_realtime(time, resources.realtime_period_us).map_err(|error| {
+                Failure::new(format!("`cpu_rt_runtime`: this machine has no such time to give: {error}"))
+            })
         }
         None => Ok(()),
     }

@@ -43,11 +43,11 @@ impl Snapshots {
     }
 
     /// Makes the folders for a container, or finds those it already has: a restarted container keeps what it
-    /// wrote. The image's layers stay in the store as long as the snapshot exists.
+    /// wrote. The layers of the image, and of `others` that it mounts, stay in the store as long as the snapshot exists.
     ///
     /// # Errors
     /// When a folder cannot be made; what was made is found by the next call or by [`Snapshots::remove`].
-    pub fn prepare(&self, image: &Image, container: &str) -> Result<OverlayMount> {
+    pub fn prepare(&self, image: &Image, others: &[&Image], container: &str) -> Result<OverlayMount> {
         let dir = self.of(container)?;
         let (upper, work, base) = (dir.join("upper"), dir.join("work"), dir.join("base"));
         let marker = dir.join(LAYERS_FILE);
@@ -62,7 +62,8 @@ impl Snapshots {
                 copy_owner_and_mode(root.as_ref(), top)?;
             }
             make_base(&base, &below)?;
-            let text = image.layers.iter().filter_map(|p| layer_name(p)).collect::<Vec<_>>().join("\n");
+            let layers = image.layers.iter().chain(others.iter().flat_map(|other| &other.layers));
+            let text = layers.filter_map(|path| layer_name(path)).collect::<Vec<_>>().join("\n");
             // Written last: a snapshot without it is started over.
             write_new(&marker, &text)?;
         }

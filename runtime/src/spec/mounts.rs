@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::INIT_PATH;
 use crate::bundle::Bundle;
-use crate::config::{Mount, MountSource, Propagation, Recursive};
+use crate::config::{ContainerConfig, Mount, MountSource, Propagation, Recursive};
 use crate::limits;
 
 /// All mounts in the order in which they are to be made.
@@ -55,6 +55,29 @@ pub(super) fn all(bundle: &Bundle) -> Value {
     all.into()
 }
 
+/// What becomes of the machine's mounts in the container's namespace before its own are made: with `private`, nothing
+/// that is mounted later gets through in either direction.
+pub(super) fn propagation(config: &ContainerConfig) -> &'static str {
+    let sources = config.mounts.iter().map(|mount| &mount.source);
+    let ways = sources.filter_map(|source| match source {
+        MountSource::Bind { propagation: Propagation::Shared | Propagation::RShared, .. } => Some("shared"),
+        MountSource::Bind { propagation: Propagation::Slave | Propagation::RSlave, .. } => Some("slave"),
+        _ => None,
+    });
+    // `shared` comes before `slave`, and lets through what that does.
+    ways.min().unwrap_or("private")
+}
+
+/// Whether the source of a bind mount is a mount that the shim has made for it, because in the container's namespace it
+/// could not become what it is to be: libcontainer does not make a bind mount private.
+pub(crate) fn is_apart(config: &ContainerConfig, of: Propagation) -> bool {
+    match of {
+        Propagation::Shared | Propagation::RShared => true,
+        Propagation::Private | Propagation::RPrivate => propagation(config) != "private",
+        Propagation::Slave | Propagation::RSlave => false,
+    }
+}
+
 fn depth(target: &str) -> usize {
     target.split('/').filter(|part| !part.is_empty() && *part != ".").count()
 }
@@ -64,6 +87,8 @@ fn one_mount(bundle: &Bundle, index: usize, mount_: &Mount) -> Value {
     match &mount_.source {
         MountSource::Bind { path, propagation, recursive, .. } => {
             let how = propagation_name(*propagation);
+            let part = bundle.folders().part(index);
+            let path = if is_apart(&bundle.config, *propagation) { &part } else { path };
             let (kind, access) = match (recursive, mount_.read_only) {
                 (Recursive::All, read_only) => return bind(&mount_.target, path, read_only, how),
                 (Recursive::Writable, true) => ("rbind", "ro"),
@@ -78,6 +103,11 @@ fn one_mount(bundle: &Bundle, index: usize, mount_: &Mount) -> Value {
             let part = bundle.folders().part(index);
             let source = if subpath.is_some() { part.as_path() } else { path };
             bind(&mount_.target, source, mount_.read_only, "rprivate")
+        }
+        MountSource::Image { subpath, .. } => {
+            let folders = bundle.folders();
+            let source = if subpath.is_some() { folders.part(index) } else { folders.image(index) };
+            bind(&mount_.target, &source, mount_.read_only, "rprivate")
         }
         MountSource::Tmpfs { size_bytes, mode, uid, gid } => {
             let mut options = vec!["nosuid".to_owned(), "nodev".to_owned(), access.to_owned()];

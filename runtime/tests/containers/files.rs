@@ -46,7 +46,11 @@ async fn mounts_are_what_they_say() {
             "/made",
             false,
         ),
-        mount(MountSource::Volume { path: volume.clone(), copy_up: true, subpath: None }, "/etc", false),
+        mount(
+            MountSource::Volume { path: volume.clone(), copy_up: true, subpath: None, device: None },
+            "/etc",
+            false,
+        ),
     ];
     start(&runtime, container).await;
     wait_for_line(&runtime, "c", "stubborn").await;

@@ -1,6 +1,6 @@
 //! Which nodes cannot have a task, and for what reason.
 
-use cluster::{Node, NodeState, Service, ServiceKey, Task};
+use cluster::{Constraint, Node, NodeState, Service, ServiceKey, Task};
 
 use crate::decide::Round;
 use crate::place::host_mode_ports;
@@ -44,17 +44,16 @@ pub(crate) enum Reason {
 pub(crate) struct Wish {
     pub(crate) cpu_nanos: u64,
     pub(crate) memory_bytes: u64,
-    platform: Option<(String, Option<String>)>,
+    platform: Option<Platform>,
     constraints: Vec<Constraint>,
     per_node: Option<u64>,
 }
 
-struct Constraint {
-    /// As a person reads it: `disk=ssd`.
-    text: String,
-    key: String,
-    equal: bool,
-    value: String,
+/// What `platform` asks for.
+struct Platform {
+    os: String,
+    architecture: Option<String>,
+    variant: Option<String>,
 }
 
 impl Wish {
@@ -66,8 +65,8 @@ impl Wish {
             cpu_nanos,
             memory_bytes,
             platform: compose.platform.as_deref().map(platform),
-            constraints: placement
-                .map_or(Vec::new(), |p| p.constraints.iter().map(|c| constraint(c)).collect()),
+            // What cannot be read was refused with the wish.
+            constraints: service.spec.constraints().unwrap_or_default(),
             per_node: placement.and_then(|placement| placement.max_replicas_per_node).filter(|max| *max > 0),
         }
     }
@@ -84,11 +83,22 @@ fn reservation(spec: &cluster::ServiceSpec) -> (u64, u64) {
     (cpu_nanos, memory.map_or(0, |bytes| u64::try_from(bytes.0).unwrap_or(0)))
 }
 
-/// `linux/arm64/v8` as operating system and processor; a single word is the processor or the system.
-fn platform(text: &str) -> (String, Option<String>) {
+/// `linux/arm64/v8` as operating system and processor; a single word is the one or the other.
+fn platform(text: &str) -> Platform {
     let mut parts = text.split('/');
-    let os = parts.next().unwrap_or_default().to_owned();
-    (os, parts.next().map(architecture))
+    let first = parts.next().unwrap_or_default().to_owned();
+    let (os, processor) = match parts.next() {
+        Some(processor) => (first, Some(architecture(processor))),
+        None if matches!(first.as_str(), "linux" | "windows" | "darwin" | "freebsd") => (first, None),
+        None => ("linux".to_owned(), Some(architecture(&first))),
+    };
+    Platform { os, architecture: processor, variant: parts.next().map(str::to_owned) }
+}
+
+/// Whether every processor of an architecture runs what is made for one of its variants. Without asking the
+/// processor only that can be promised, and nothing else is ever pulled.
+fn is_baseline(architecture: &str, variant: &str) -> bool {
+    matches!((architecture, variant), ("amd64", "v1") | ("arm64", "v8") | (_, ""))
 }
 
 /// The name of a processor in image indexes.
@@ -98,17 +108,6 @@ fn architecture(name: &str) -> String {
         "aarch64" => "arm64".to_owned(),
         other => other.to_owned(),
     }
-}
-
-fn constraint(text: &str) -> Constraint {
-    let (key, value, equal) = match (text.split_once("!="), text.split_once("==")) {
-        (Some((key, value)), _) => (key, value, false),
-        (None, Some((key, value))) => (key, value, true),
-        (None, None) => (text, "", true),
-    };
-    let (key, value) = (key.trim().to_owned(), value.trim().to_owned());
-    let short = key.strip_prefix("node.labels.").unwrap_or(&key);
-    Constraint { text: format!("{short}{}{value}", if equal { "=" } else { "!=" }), key, equal, value }
 }
 
 /// Whether a node can have one more task of a service.
@@ -122,14 +121,14 @@ pub(crate) fn check(
     if node.state != NodeState::Ready {
         return Err(Reason::Down);
     }
-    if let Some((os, architecture_wished)) = &wish.platform {
-        let machine = (&node.description.os, architecture(&node.description.architecture));
-        if machine.0 != os || architecture_wished.as_ref().is_some_and(|wished| *wished != machine.1) {
-            return Err(Reason::Platform(format!("{}/{}", machine.0, machine.1)));
-        }
+    if let Some(platform) = &wish.platform
+        && !runs(node, platform)
+    {
+        let found = format!("{}/{}", node.description.os, architecture(&node.description.architecture));
+        return Err(Reason::Platform(found));
     }
     if let Some(constraint) = wish.constraints.iter().find(|constraint| !meets(node, constraint)) {
-        return Err(Reason::Constraint(constraint.text.clone()));
+        return Err(Reason::Constraint(constraint.to_string()));
     }
     let elsewhere = |node_of: Option<cluster::NodeId>| node_of.is_some_and(|id| id != node.id);
     if let Some(volume) =
@@ -142,21 +141,33 @@ pub(crate) fn check(
     check_resources(round, node, wish)
 }
 
+fn runs(node: &Node, wished: &Platform) -> bool {
+    let machine = architecture(&node.description.architecture);
+    let variant = wished.variant.as_deref().unwrap_or_default();
+    wished.os == node.description.os
+        && wished.architecture.as_ref().is_none_or(|wished| *wished == machine)
+        && is_baseline(&machine, variant)
+}
+
 fn meets(node: &Node, constraint: &Constraint) -> bool {
     let description = &node.description;
     let id = node.id.to_string();
     let value = match constraint.key.as_str() {
         "node.hostname" => Some(description.name.as_str()),
         "node.id" => Some(id.as_str()),
+        // An engine is both, and there are no others yet.
+        "node.role" => Some("manager"),
         "node.platform.os" => Some(description.os.as_str()),
         "node.platform.arch" => Some(description.architecture.as_str()),
-        key => key
-            .strip_prefix("node.labels.")
-            .or_else(|| key.strip_prefix("engine.labels."))
-            .and_then(|label| description.labels.get(label))
-            .map(String::as_str),
+        key => label(node, key),
     };
     (value == Some(constraint.value.as_str())) == constraint.equal
+}
+
+/// The value of a node's label by its name in constraints and preferences.
+pub(super) fn label<'n>(node: &'n Node, key: &str) -> Option<&'n str> {
+    let name = key.strip_prefix("node.labels.").or_else(|| key.strip_prefix("engine.labels."))?;
+    node.description.labels.get(name).map(String::as_str)
 }
 
 fn holding<'a>(round: &'a Round<'_>, node: &Node) -> impl Iterator<Item = &'a Task> {

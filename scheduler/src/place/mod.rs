@@ -20,7 +20,7 @@ pub(crate) fn choose(round: &Round<'_>, key: &ServiceKey, service: &Service) -> 
     for node in round.state.nodes.values() {
         match filter::check(round, node, key, service, &wish) {
             Ok(()) => {
-                let rank = score::rank(round, node, key);
+                let rank = score::rank(round, node, key, service);
                 if best.as_ref().is_none_or(|(best, _)| rank < *best) {
                     best = Some((rank, node.id));
                 }

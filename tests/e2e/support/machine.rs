@@ -247,6 +247,14 @@ impl Outside {
         });
     }
 
+    /// The address from which the next connection to this one comes. It is closed without an answer.
+    pub(crate) fn peer_of_one(&self, address: &str) -> std::thread::JoinHandle<std::net::IpAddr> {
+        let address = socket_address(address);
+        let listener =
+            link::inside(&self.network, || TcpListener::bind(address)).expect("a free port outside");
+        std::thread::spawn(move || listener.accept().expect("a connection").1.ip())
+    }
+
     /// What a request from the outside is answered.
     pub(crate) fn get(&self, address: &str, path: &str) -> std::io::Result<Response> {
         let address = socket_address(address);

@@ -5,9 +5,11 @@ mod leftovers;
 mod link;
 mod machine;
 mod outcome;
+mod registry;
 mod wait;
 
 pub(crate) use http::Response;
 pub(crate) use machine::Machine;
 pub(crate) use outcome::Outcome;
+pub(crate) use registry::Registry;
 pub(crate) use wait::{eventually, eventually_some};

@@ -190,7 +190,7 @@ impl Bench {
                 Outcome::Image { id: "sha256:1".into(), config: Arc::new(self.image.clone()) }
             }
             Action::CreateNetns(task) => Outcome::Path(PathBuf::from(format!("/run/netns/{task}"))),
-            Action::EnsureVolume(name) => Outcome::Path(PathBuf::from(format!("/volumes/{name}"))),
+            Action::EnsureVolume(name, _) => Outcome::Path(PathBuf::from(format!("/volumes/{name}"))),
             Action::FetchBlob { digest } => Outcome::Blob(digest.clone().into_bytes()),
             Action::Start(_) => {
                 self.pids += 1;

@@ -9,7 +9,7 @@ use runtime::{ContainerConfig, MountSource};
 use serde_json::{Value, json};
 
 use super::bench::{Bench, plain};
-use crate::core::translate::{self, Parts, Volumes};
+use crate::core::translate::{self, Devices, Parts, Volumes};
 
 fn image(value: &Value) -> ImageConfig {
     let list = |name: &str| -> Vec<String> {
@@ -35,7 +35,10 @@ fn translate(task: &Task, image: &ImageConfig) -> Result<ContainerConfig, String
     let own = origin.anonymous.values().map(|name| (name.clone(), Path::new("/volumes").join(name)));
     let volumes: Volumes = named.into_iter().chain(own).collect();
     let blobs = BTreeMap::from([("abc".to_owned(), b"secret".to_vec())]);
+    let (devices, images) = (Devices::new(), BTreeMap::new());
     let parts = Parts {
+        devices: &devices,
+        images: &images,
         image,
         netns: Some(Path::new("/run/netns/1")),
         volumes: &volumes,
@@ -91,6 +94,7 @@ fn check_mounts(compose: Value, of_image: Value, expected: &str) {
     let line = |mount: &runtime::Mount| {
         let source = match &mount.source {
             MountSource::Bind { path, create, .. } => format!("bind {} create={create}", path.display()),
+            MountSource::Image { image, .. } => format!("image {image}"),
             MountSource::Volume { path, copy_up, .. } => format!("volume {} copy={copy_up}", path.display()),
             MountSource::Tmpfs { size_bytes, mode, uid, .. } => {
                 format!("tmpfs {size_bytes:?} {mode:?} {uid:?}")

@@ -1,7 +1,7 @@
 //! The resources, limits and logs of a container.
 
-use cluster::compose_spec::Service;
-use runtime::{LogConfig, Resources, Ulimit};
+use cluster::compose_spec::{BlkioConfig, Service};
+use runtime::{BlockIo, BlockRate, BlockRateKind, LogConfig, Resources, Ulimit};
 
 /// Most bytes that one log file may be asked to have.
 const LOG_BYTES_MOST: u64 = 1 << 30;
@@ -29,6 +29,32 @@ pub(super) fn resources(compose: &Service) -> Resources {
         oom_kill_disable: compose.oom_kill_disable,
         oom_score_adj: compose.oom_score_adj.and_then(|score| i32::try_from(score).ok()),
         shm_bytes: compose.shm_size.and_then(|size| bytes(size.0)),
+        realtime_us: compose.cpu_rt_runtime.filter(|time| *time != 0),
+        realtime_period_us: compose.cpu_rt_period.and_then(bytes),
+        block_io: block_io(compose.blkio_config.as_ref()),
+    }
+}
+
+/// `blkio_config`.
+fn block_io(config: Option<&BlkioConfig>) -> BlockIo {
+    let Some(config) = config else { return BlockIo::default() };
+    let kinds = [
+        (BlockRateKind::BytesRead, &config.device_read_bps),
+        (BlockRateKind::BytesWritten, &config.device_write_bps),
+        (BlockRateKind::Reads, &config.device_read_iops),
+        (BlockRateKind::Writes, &config.device_write_iops),
+    ];
+    let rates = kinds.into_iter().flat_map(|(kind, rates)| {
+        rates.iter().map(move |rate| BlockRate {
+            device: rate.path.clone(),
+            kind,
+            rate: u64::try_from(rate.rate.0).unwrap_or(0),
+        })
+    });
+    BlockIo {
+        weight: config.weight.filter(|weight| *weight != 0),
+        weights: config.weight_device.iter().map(|device| (device.path.clone(), device.weight)).collect(),
+        rates: rates.collect(),
     }
 }
 

@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ::core::net::IpAddr;
-use cluster::compose_spec::{self, Hook};
+use cluster::compose_spec::{self, Hook, PullWhen};
 use cluster::{NetworkName, Task};
 use overlay_net::EndpointSpec;
 use runtime::image::{ImageConfig, PullPolicy};
 use runtime::{ContainerConfig, Device, ExecConfig, HostNamespaces, Seccomp};
 
 pub(super) use files::files;
-pub(super) use mounts::Volumes;
+pub(super) use mounts::{Devices, Volumes, mounted_images, volume_labels};
 
 use super::health::Check;
 use super::record::{ORIGIN_LABEL, Origin};
@@ -32,6 +32,10 @@ pub(super) struct Parts<'a> {
     pub netns: Option<&'a Path>,
     /// Where its volumes are.
     pub volumes: &'a Volumes,
+    /// What is mounted there, by the volumes' names.
+    pub devices: &'a Devices,
+    /// The ids of the images that it mounts, by their references.
+    pub images: &'a BTreeMap<String, String>,
     /// Contents of its secrets and configs, by digest.
     pub blobs: &'a BTreeMap<String, Vec<u8>>,
     /// What `host-gateway` stands for: the gateway of its first network.
@@ -41,17 +45,26 @@ pub(super) struct Parts<'a> {
 /// The image that a task asks for, and whether the registry is asked.
 ///
 /// # Errors
-/// The service names no image.
+/// The service names no image, or does not say when it is pulled.
 pub(super) fn image_of(task: &Task) -> Result<(String, PullPolicy), String> {
     let compose = &task.spec.compose;
     let reference =
         compose.image.clone().ok_or_else(|| format!("service `{}` names no image", task.service.service))?;
-    let policy = match compose.pull_policy.as_deref() {
-        Some("always") => PullPolicy::Always,
-        Some("never") => PullPolicy::Never,
-        _ => PullPolicy::Missing,
+    Ok((reference, pull_policy(task)?))
+}
+
+/// When the registry is asked for the images of a task.
+///
+/// # Errors
+/// The service does not say it as it should.
+pub(super) fn pull_policy(task: &Task) -> Result<PullPolicy, String> {
+    let policy = match task.spec.compose.pull_when()? {
+        PullWhen::Always => PullPolicy::Always,
+        PullWhen::Never => PullPolicy::Never,
+        PullWhen::Missing => PullPolicy::Missing,
+        PullWhen::OlderThan(age) => PullPolicy::OlderThan { ms: duration_ms(age) },
     };
-    Ok((reference, policy))
+    Ok(policy)
 }
 
 /// The task shares the machine's own network.
@@ -84,6 +97,7 @@ pub(super) fn endpoints(task: &Task) -> Result<Vec<EndpointSpec>, String> {
             addr6: endpoint.v6,
             mac: mac.map(|text| hardware_address(text)).transpose()?,
             gateway_priority: asked.map_or(0, |attachment| attachment.gateway_priority),
+            sysctls: asked.map(|attachment| attachment.sysctls.clone()).unwrap_or_default(),
         });
     }
     Ok(specs)
@@ -164,6 +178,7 @@ pub(super) fn container(task: &Task, origin: &Origin, parts: Parts<'_>) -> Resul
         id: task.id.to_string(),
         name: task.container_name(),
         image: origin.image.clone(),
+        runtime: compose.runtime.clone(),
         args: args(task, image)?,
         env: env(image, &compose.environment),
         working_dir: compose.working_dir.clone().or_else(|| image.working_dir.clone()),
@@ -173,7 +188,7 @@ pub(super) fn container(task: &Task, origin: &Origin, parts: Parts<'_>) -> Resul
         domainname: compose.domainname.clone(),
         netns: parts.netns.map(Path::to_owned),
         host_network: uses_host_network(task),
-        mounts: mounts::mounts(task, origin, parts.volumes)?,
+        mounts: mounts::mounts(task, origin, &parts)?,
         files: files(task, parts.blobs, parts.gateway)?,
         host: HostNamespaces {
             cgroup: is_host(compose.cgroup.as_deref()),

@@ -6,13 +6,24 @@ use std::path::PathBuf;
 use cluster::compose_spec::{BindOptions, Mount as ComposeMount, MountKind};
 use cluster::{Task, VolumeName};
 use runtime::image::ImageConfig;
+use runtime::volume::VolumeDevice;
 use runtime::{Mount, MountSource, Propagation, Recursive};
 
 use super::super::record::Origin;
+use super::Parts;
 use super::limits::parse_size;
 
 /// Where volumes are on this machine, by their names; a container's own ones included.
 pub(crate) type Volumes = BTreeMap<String, PathBuf>;
+
+/// What is mounted where named volumes are, by their names.
+pub(crate) type Devices = BTreeMap<String, VolumeDevice>;
+
+/// The images that a task mounts, by their references.
+pub(crate) fn mounted_images(task: &Task) -> impl Iterator<Item = &str> {
+    let mounts = task.spec.compose.volumes.iter().filter(|mount| mount.kind == MountKind::Image);
+    mounts.map(|mount| mount.source.as_deref().unwrap_or_default())
+}
 
 /// The named volumes that a task mounts.
 pub(super) fn named(task: &Task) -> Vec<VolumeName> {
@@ -45,6 +56,13 @@ pub(super) fn anonymous(task: &Task, image: &ImageConfig) -> BTreeMap<String, St
         .collect()
 }
 
+/// The labels of a container's own volume at a path.
+pub(crate) fn volume_labels(task: &Task, target: &str) -> BTreeMap<String, String> {
+    let mut mounts = task.spec.compose.volumes.iter();
+    let own = mounts.find(|mount| trimmed(&mount.target) == target);
+    own.and_then(|mount| mount.volume.as_ref()).map(|options| options.labels.clone()).unwrap_or_default()
+}
+
 /// `shop.web.1.1f0c...`: the same for every task of the slot, until the user asks for new ones.
 fn own_name(task: &Task, target: &str) -> String {
     const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
@@ -65,20 +83,21 @@ fn trimmed(target: &str) -> &str {
 }
 
 /// The mounts in the order of their paths, so that a mount below another one comes after it.
-pub(super) fn mounts(task: &Task, origin: &Origin, volumes: &Volumes) -> Result<Vec<Mount>, String> {
+pub(super) fn mounts(task: &Task, origin: &Origin, parts: &Parts<'_>) -> Result<Vec<Mount>, String> {
     let compose = &task.spec.compose;
     let mut list = Vec::new();
     for mount in &compose.volumes {
         if mount.kind == MountKind::Volume && mount.source.is_none() {
             continue; // It is among the container's own, below.
         }
-        let source = source(task, mount, volumes)?;
+        let source = source(task, mount, parts)?;
         list.push(Mount { source, target: mount.target.clone(), read_only: mount.read_only });
     }
     for (target, name) in &origin.anonymous {
         let own = compose.volumes.iter().find(|mount| trimmed(&mount.target) == target);
         let copy_up = !own.is_some_and(|mount| mount.volume.as_ref().is_some_and(|volume| volume.nocopy));
-        let source = MountSource::Volume { path: path_of(volumes, name)?, copy_up, subpath: None };
+        let path = path_of(parts.volumes, name)?;
+        let source = MountSource::Volume { path, copy_up, subpath: None, device: None };
         let read_only = own.is_some_and(|mount| mount.read_only);
         list.push(Mount { source, target: target.clone(), read_only });
     }
@@ -92,7 +111,7 @@ pub(super) fn mounts(task: &Task, origin: &Origin, volumes: &Volumes) -> Result<
     Ok(list)
 }
 
-fn source(task: &Task, mount: &ComposeMount, volumes: &Volumes) -> Result<MountSource, String> {
+fn source(task: &Task, mount: &ComposeMount, parts: &Parts<'_>) -> Result<MountSource, String> {
     match mount.kind {
         MountKind::Bind => {
             let path = mount.source.as_ref().ok_or_else(|| format!("`{}` has no source", mount.target))?;
@@ -109,7 +128,8 @@ fn source(task: &Task, mount: &ComposeMount, volumes: &Volumes) -> Result<MountS
             let name = task.spec.volumes.get(key).ok_or_else(|| format!("volume `{key}` is not defined"))?;
             let copy_up = !options.is_some_and(|options| options.nocopy);
             let subpath = options.and_then(|options| options.subpath.clone());
-            Ok(MountSource::Volume { path: path_of(volumes, &name.0)?, copy_up, subpath })
+            let device = parts.devices.get(&name.0).cloned();
+            Ok(MountSource::Volume { path: path_of(parts.volumes, &name.0)?, copy_up, subpath, device })
         }
         MountKind::Tmpfs => {
             let options = mount.tmpfs.as_ref();
@@ -121,7 +141,14 @@ fn source(task: &Task, mount: &ComposeMount, volumes: &Volumes) -> Result<MountS
                 gid: None,
             })
         }
-        MountKind::Cluster | MountKind::Npipe | MountKind::Image => {
+        MountKind::Image => {
+            let reference = mount.source.as_deref().unwrap_or_default();
+            let image = parts.images.get(reference).cloned();
+            let image = image.ok_or_else(|| format!("image `{reference}` is not there"))?;
+            let subpath = mount.image.as_ref().and_then(|options| options.subpath.clone());
+            Ok(MountSource::Image { image, subpath })
+        }
+        MountKind::Cluster | MountKind::Npipe => {
             Err(format!("the kind of mount of `{}` is not supported", mount.target))
         }
     }

@@ -63,6 +63,7 @@ impl About<'_> {
             "Restarts": container.map_or(0, |container| container.restarts),
             "Addresses": addresses,
             "Current": row.task.current,
+            "ServiceLabels": self.service_labels(row),
             "Detail": row.words.detail,
         })
     }
@@ -137,6 +138,13 @@ impl About<'_> {
             labels.push(own("project.config_files", stack.config_files.join(",")));
         }
         labels.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
+    }
+
+    /// The labels of the service itself (`deploy.labels`), as it is wished for now.
+    fn service_labels(&self, row: &Row<'_>) -> Value {
+        let service = self.stack.and_then(|stack| stack.services.get(row.service));
+        let deploy = service.and_then(|service| service.spec.compose.deploy.as_ref());
+        deploy.map_or_else(|| json!({}), |deploy| json!(deploy.labels))
     }
 
     fn cut(&self, text: String, width: usize) -> String {

@@ -53,6 +53,9 @@ pub(in crate::image) struct Name {
     pub(in crate::image) id: Digest,
     /// What the registry called it: the digest of the manifest or index.
     pub(in crate::image) digest: Option<Digest>,
+    /// When the image was last found to be what is meant, in milliseconds since 1970; 0 is unknown.
+    #[serde(default)]
+    pub(in crate::image) at_ms: u64,
 }
 
 impl Default for Index {

@@ -26,6 +26,8 @@ use std::sync::{Arc, Mutex};
 use super::config::{self, Parsed};
 use super::{DEMO_REFERENCE, Digest, Error, Image, ImageSummary, Reference, Result, limits};
 
+use crate::process::now_ms;
+
 use blobs::Blobs;
 pub(super) use blobs::Receiving;
 use gc::Activity;
@@ -153,7 +155,7 @@ impl ImageStore {
         self.change_index(|index| {
             let (id, _) = find(index, reference_or_id)?
                 .ok_or_else(|| Error::NotFound { reference: reference_or_id.to_owned() })?;
-            index.names.insert(reference.to_string(), Name { id, digest: None });
+            index.names.insert(reference.to_string(), Name { id, digest: None, at_ms: now_ms() });
             Ok(())
         })?;
         Ok(reference)
@@ -229,6 +231,14 @@ impl ImageStore {
         }
     }
 
+    /// How long ago a name was given to the image that has it, in milliseconds; `None` when that is not known.
+    pub(super) fn age_ms(&self, reference: &Reference) -> Option<u64> {
+        let index = locked(&self.inner.index);
+        let (_, text) = find_named(&index, reference)?;
+        let at = index.names.get(&text)?.at_ms;
+        now_ms().checked_sub(at).filter(|_| at > 0)
+    }
+
     /// What an image consists of, for saving it.
     pub(super) fn record(&self, reference_or_id: &str) -> Result<(Digest, Record)> {
         let index = locked(&self.inner.index);
@@ -279,7 +289,8 @@ impl ImageStore {
         self.change_index(|index| {
             index.images.insert(id.clone(), Record { layers });
             for (name, digest) in names {
-                index.names.insert(name.to_string(), Name { id: id.clone(), digest: digest.clone() });
+                let name_now = Name { id: id.clone(), digest: digest.clone(), at_ms: now_ms() };
+                index.names.insert(name.to_string(), name_now);
             }
             Ok(())
         })

@@ -1,0 +1,37 @@
+//! When images are pulled.
+
+use crate::support::{Machine, Registry, eventually};
+
+#[test]
+fn an_image_must_be_pulled_again_only_when_it_is_as_old_as_the_policy_says() {
+    let machine = Machine::new("pull-age");
+    let registry = Registry::new(&machine, "127.0.0.1:5077");
+    let up = |policy: &str| {
+        machine.compose(&format!("services: {{box: {{image: '{}', {policy}}}}}\n", registry.image));
+        // The image has no program that could be run; it is only made a container of.
+        machine.orc(&["create", "--force-recreate"]).ok();
+        registry.asked()
+    };
+    assert_eq!(up("pull_policy: daily"), 1, "it was not there");
+    for policy in ["daily", "weekly", "every_3h30m", "missing", "never"] {
+        assert_eq!(up(&format!("pull_policy: {policy}")), 1, "{policy}");
+    }
+    assert_eq!(up("pull_policy: refresh, pull_refresh_after: 2d"), 1);
+    eventually("it is older than a millisecond", || up("pull_refresh_after: 1ms") == 2);
+    assert_eq!(up("pull_policy: always"), 3);
+    assert_eq!(up("pull_policy: daily"), 3, "the tag was just looked at");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn a_policy_that_names_no_age_must_be_refused_with_its_place() {
+    let machine = Machine::new("pull-refused");
+    let up = |attributes: &str| {
+        machine.compose(&format!("services:\n  box:\n    image: orc/demo\n    {attributes}\n"));
+        machine.orc(&["up", "-d"])
+    };
+    up("pull_policy: every_0s").exits(1).says("compose.yaml:4:18").says("must follow `every_`");
+    up("pull_refresh_after: soon").exits(1).says("compose.yaml:4:25").says("is not supported");
+    up("pull_policy: refresh").exits(1).says("`pull_policy: refresh` needs `pull_refresh_after`");
+    machine.shows_nothing_left();
+}
