@@ -59,6 +59,8 @@ pub struct ContainerConfig {
     pub resources: Resources,
     /// Devices of the machine beyond those that every container has.
     pub devices: Vec<Device>,
+    /// Devices that files in `/etc/cdi` and `/var/run/cdi` describe, by their full names: `nvidia.com/gpu=all`.
+    pub device_names: Vec<String>,
     /// Rules of the devices cgroup, as `c 1:3 rwm`, for nodes that the container makes itself.
     pub device_rules: Vec<String>,
     /// For other runtimes and tools; nothing here reads them.

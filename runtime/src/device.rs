@@ -1,5 +1,6 @@
 //! Devices of this machine inside of containers: which nodes are made there, and what may be done with them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
@@ -24,7 +25,7 @@ impl Access {
     pub(crate) const MKNOD: Access = Access(1);
     pub(crate) const ALL: Access = Access(7);
 
-    fn parse(text: &str) -> Option<Access> {
+    pub(crate) fn parse(text: &str) -> Option<Access> {
         let bit = |letter| match letter {
             'm' => Some(1),
             'r' => Some(2),
@@ -74,6 +75,12 @@ pub(crate) struct Devices {
     pub(crate) rules: Vec<Rule>,
     /// The limits of block devices, as the OCI specification writes them.
     pub(crate) block_io: serde_json::Value,
+    /// What devices that are named bring along: mounts and hooks as the OCI specification writes them, variables,
+    /// and groups of the first process.
+    pub(crate) mounts: Vec<serde_json::Value>,
+    pub(crate) hooks: BTreeMap<String, Vec<serde_json::Value>>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) groups: Vec<u32>,
 }
 
 impl Devices {
@@ -90,6 +97,7 @@ impl Devices {
         for device in &config.devices {
             all.add(device)?;
         }
+        crate::cdi::add(&config.device_names, &mut all)?;
         for rule in &config.device_rules {
             all.rules.push(parse_rule(rule).ok_or_else(|| {
                 Failure::new(format!("device rule `{rule}` is not of the form `c 1:3 rwm`"))
@@ -138,7 +146,8 @@ fn below(folder: &Path, target: &str, nodes: &mut Vec<Node>) {
     }
 }
 
-fn node(source: &Path, path: String) -> Option<Node> {
+/// A node at `path` for the device at `source`; `None` if that is none.
+pub(crate) fn node(source: &Path, path: String) -> Option<Node> {
     let metadata = fs::metadata(source).ok()?;
     let kind = match metadata.file_type() {
         kind if kind.is_char_device() => Kind::Character,

@@ -20,6 +20,7 @@ pub mod volume;
 mod asyncfd;
 mod block;
 mod bundle;
+mod cdi;
 mod cgroup;
 mod config;
 mod confine;
@@ -43,6 +44,7 @@ mod status;
 mod testing;
 mod user;
 
+pub use cdi::is_device_name;
 pub use config::{
     BlockIo, BlockRate, BlockRateKind, ContainerConfig, Device, ExecConfig, HostNamespaces, InjectedFile,
     LogConfig, Mount, MountSource, Propagation, Recursive, Resources, RuntimeConfig, Seccomp, TtySize,

@@ -14,6 +14,9 @@ pub const DEFAULT_SHM_BYTES: u64 = 64 << 20;
 pub const DEFAULT_CPU_PERIOD_US: u64 = 100_000;
 /// Device nodes beyond those that every container has: a machine with many disks has some hundreds.
 pub const DEVICES: usize = 4096;
+/// One file that describes devices, in bytes, and how many of a folder are read.
+pub const CDI_BYTES: u64 = 1 << 20;
+pub const CDI_FILES: usize = 256;
 /// One log file, in bytes, and how many of them are kept.
 pub const LOG_FILE_BYTES: u64 = 10 << 20;
 pub const LOG_FILES: u32 = 3;

@@ -66,11 +66,14 @@ pub(crate) fn oci(bundle: &Bundle, process: &Process, devices: &Devices, externa
     let mut spec = json!({
         "ociVersion": "1.0.2",
         "root": { "path": folders.rootfs(), "readonly": config.read_only },
-        "mounts": mounts::all(bundle),
+        "mounts": mounts::all(bundle, devices),
         "process": process_section(config, process, external),
         "linux": linux,
         "annotations": config.annotations,
     });
+    if !devices.hooks.is_empty() {
+        spec["hooks"] = json!(devices.hooks);
+    }
     // The machine's own names are not the container's to change.
     if !config.host.uts {
         spec["hostname"] = json!(config.hostname);

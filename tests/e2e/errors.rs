@@ -14,7 +14,7 @@ const FAULTS: [(&str, &[&str]); 5] = [
     ),
     ("services:\n  web:\n    image: ${TAG:?give a tag}\n", &["compose.yaml:3:", "TAG", "give a tag"]),
     ("services:\n  web:\n    image: [\n", &["compose.yaml:"]),
-    ("services:\n  web:\n    image: x\n    gpus: all\n", &["compose.yaml:4:", "gpus", "not supported yet"]),
+    ("services:\n  web:\n    image: x\n    build: .\n", &["compose.yaml:4:", "build", "not supported yet"]),
 ];
 
 #[test]
@@ -102,7 +102,7 @@ fn all_that_is_wrong_must_be_said_in_one_round() {
         "
 services:
   a: {image: orc/demo, build: ., secrets: [gone]}
-  b: {image: orc/demo, gpus: all}
+  b: {image: orc/demo, use_api_socket: true}
 secrets:
   gone: {file: ./not-there}
 ",
@@ -111,7 +111,7 @@ secrets:
         .orc(&["up", "-d"])
         .exits(1)
         .says("a.build` is not supported yet")
-        .says("b.gpus` is not supported yet")
+        .says("b.use_api_socket` is not supported yet")
         .says("cannot read secret `gone`")
         .says("not-there");
     machine.orc(&["config", "-q"]).ok();

@@ -5,6 +5,7 @@ mod attributes;
 mod commands;
 mod confinement;
 mod dependencies;
+mod devices;
 mod drivers;
 mod engine;
 mod errors;

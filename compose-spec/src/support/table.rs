@@ -61,7 +61,10 @@ pub(super) const TABLE: &[(&str, Support)] = &[
     ("services.*.deploy.placement", Honoured),
     ("services.*.deploy.replicas", Honoured),
     ("services.*.deploy.resources", Honoured),
-    ("services.*.deploy.resources.reservations.devices", Needs("GPUs")),
+    (
+        "services.*.deploy.resources.reservations.devices",
+        Requires("files that describe them in `/etc/cdi` or `/var/run/cdi`"),
+    ),
     (
         "services.*.deploy.resources.reservations.generic_resources",
         Needs("resources of nodes that users name"),
@@ -83,7 +86,7 @@ pub(super) const TABLE: &[(&str, Support)] = &[
     ("services.*.extends", Honoured),
     ("services.*.external_links", Needs("links to other stacks")),
     ("services.*.extra_hosts", Honoured),
-    ("services.*.gpus", Needs("GPUs")),
+    ("services.*.gpus", Requires("files that describe them in `/etc/cdi` or `/var/run/cdi`")),
     ("services.*.group_add", Honoured),
     ("services.*.healthcheck", Honoured),
     ("services.*.hostname", Honoured),

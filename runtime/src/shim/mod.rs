@@ -121,11 +121,11 @@ fn start(bundle: &Bundle, folders: &Folders, cgroup: &Cgroup) -> Result<serve::R
     errors::to_stderr().map_err(Error::system("cannot keep a copy of standard error"))?;
     let given = connection::given().map_err(Error::system("cannot read standard input"))?;
     let root = prepare::root(bundle)?;
-    let process = plan::first_process(bundle, &root)?;
+    let devices = Devices::of(&bundle.config)?;
+    let process = plan::first_process(bundle, &devices, &root)?;
     prepare::working_folder(&root, &process.cwd);
     drop(root);
     let streams = Streams::new(&bundle.config, &process.user)?;
-    let devices = Devices::of(&bundle.config)?;
     plan::check_resources(&bundle.config, cgroup)?;
     let mut container = backend::create(bundle, &process, &devices, streams.container)?;
     if let Some(folder) = cgroup.unified().filter(|_| !bundle.config.privileged) {

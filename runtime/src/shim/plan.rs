@@ -7,6 +7,7 @@ use crate::cgroup::Cgroup;
 use crate::config::{ContainerConfig, ExecConfig, Seccomp};
 use crate::confine::caps::{self, Caps};
 use crate::confine::{Process, seccomp};
+use crate::device::Devices;
 use crate::limits;
 use crate::spec;
 use crate::user::{Database, Ids};
@@ -14,12 +15,13 @@ use crate::user::{Database, Ids};
 /// What an image without `PATH` means; the same as Docker's.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-pub(super) fn first_process(bundle: &Bundle, root: &OwnedFd) -> Result<Process, Failure> {
+pub(super) fn first_process(bundle: &Bundle, devices: &Devices, root: &OwnedFd) -> Result<Process, Failure> {
     let config = &bundle.config;
-    let user = resolve(root, config.user.as_deref(), &config.groups)?;
+    let mut user = resolve(root, config.user.as_deref(), &config.groups)?;
+    user.groups.extend(&devices.groups);
     let caps = caps::resolve(config.privileged, &config.cap_add, &config.cap_drop).map_err(Failure::new)?;
     let args = spec::args(config);
-    let env = environment(config, &[], &user, config.tty);
+    let env = environment(config, &devices.env, &user, config.tty);
     check_size(&args, &env)?;
     check_sysctls(config)?;
     let oom = config.resources.oom_score_adj.unwrap_or(limits::DEFAULT_OOM_SCORE_ADJ);

@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use super::INIT_PATH;
 use crate::bundle::Bundle;
 use crate::config::{ContainerConfig, Mount, MountSource, Propagation, Recursive};
+use crate::device::Devices;
 use crate::limits;
 
 /// All mounts in the order in which they are to be made.
-pub(super) fn all(bundle: &Bundle) -> Value {
+pub(super) fn all(bundle: &Bundle, devices: &Devices) -> Value {
     let config = &bundle.config;
     let shm = config.resources.shm_bytes.unwrap_or(limits::DEFAULT_SHM_BYTES);
     let kernel = if config.privileged { "rw" } else { "ro" };
@@ -49,6 +50,8 @@ pub(super) fn all(bundle: &Bundle) -> Value {
         (depth(&file.target), bind(&file.target, &from, !file.writable, "rprivate"))
     });
     own.extend(injected);
+    let of_device = |mount: &Value| depth(mount["destination"].as_str().unwrap_or_default());
+    own.extend(devices.mounts.iter().map(|mount| (of_device(mount), mount.clone())));
     // A mount must come after those above it, whatever order they were written in.
     own.sort_by_key(|(depth, _)| *depth);
     all.extend(own.into_iter().map(|(_, mount)| mount));

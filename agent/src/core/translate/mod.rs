@@ -1,5 +1,6 @@
 //! From a task and its image to the container that runs it: Docker's rules of what comes from where.
 
+mod devices;
 mod files;
 mod limits;
 mod mounts;
@@ -8,11 +9,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ::core::net::IpAddr;
-use cluster::compose_spec::{self, Hook, PullWhen};
+use cluster::compose_spec::{Hook, PullWhen};
 use cluster::{NetworkName, Task};
 use overlay_net::EndpointSpec;
 use runtime::image::{ImageConfig, PullPolicy};
-use runtime::{ContainerConfig, Device, ExecConfig, HostNamespaces, Seccomp};
+use runtime::{ContainerConfig, ExecConfig, HostNamespaces, Seccomp};
 
 pub(super) use files::files;
 pub(super) use mounts::{Devices, Volumes, mounted_images, volume_labels};
@@ -197,7 +198,8 @@ pub(super) fn container(task: &Task, origin: &Origin, parts: Parts<'_>) -> Resul
             uts: is_host(compose.uts.as_deref()),
         },
         resources: limits::resources(compose),
-        devices: compose.devices.iter().map(device).collect(),
+        devices: devices::by_path(compose),
+        device_names: devices::by_name(compose)?,
         device_rules: compose.device_cgroup_rules.clone(),
         annotations: compose.annotations.clone(),
         cap_add: compose.cap_add.clone(),
@@ -271,15 +273,6 @@ fn env(image: &ImageConfig, own: &BTreeMap<String, Option<String>>) -> Vec<(Stri
 
 fn is_host(mode: Option<&str>) -> bool {
     mode == Some("host")
-}
-
-fn device(device: &compose_spec::Device) -> Device {
-    let target = device.target.clone().filter(|target| !target.is_empty());
-    Device {
-        source: device.source.clone(),
-        target: target.unwrap_or_else(|| device.source.clone()),
-        access: device.permissions.clone().unwrap_or_else(|| "rwm".to_owned()),
-    }
 }
 
 /// `security_opt`: the options that have a meaning here; others are refused, never ignored.
