@@ -277,11 +277,46 @@ pub struct LogConfig {
     pub off: bool,
     pub max_bytes: u64,
     pub files: u32,
+    /// Where each line is told as well.
+    #[serde(default)]
+    pub forward: Option<Forward>,
+}
+
+/// A log of the machine. What it cannot take at once is lost to it, and kept in the files all the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Forward {
+    /// `facility` as in RFC 5424; `tag` is the program's name there.
+    Syslog { to: SyslogAddress, format: SyslogFormat, facility: u8, tag: String },
+    /// systemd's journal, with these fields beside those of every line.
+    Journal { fields: Vec<(String, String)> },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SyslogAddress {
+    /// A socket for datagrams on this machine.
+    Unix(PathBuf),
+    /// `host:port`.
+    Udp(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SyslogFormat {
+    /// RFC 3164 without the host's name, as programs on the machine itself write.
+    Local,
+    Rfc3164,
+    Rfc5424,
+    /// With microseconds.
+    Rfc5424Micro,
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        LogConfig { off: false, max_bytes: crate::limits::LOG_FILE_BYTES, files: crate::limits::LOG_FILES }
+        LogConfig {
+            off: false,
+            max_bytes: crate::limits::LOG_FILE_BYTES,
+            files: crate::limits::LOG_FILES,
+            forward: None,
+        }
     }
 }
 

@@ -46,9 +46,9 @@ mod user;
 
 pub use cdi::is_device_name;
 pub use config::{
-    BlockIo, BlockRate, BlockRateKind, ContainerConfig, Device, ExecConfig, HostNamespaces, InjectedFile,
-    LogConfig, Mount, MountSource, Propagation, Recursive, Resources, RuntimeConfig, Seccomp, TtySize,
-    Ulimit,
+    BlockIo, BlockRate, BlockRateKind, ContainerConfig, Device, ExecConfig, Forward, HostNamespaces,
+    InjectedFile, LogConfig, Mount, MountSource, Propagation, Recursive, Resources, RuntimeConfig, Seccomp,
+    SyslogAddress, SyslogFormat, TtySize, Ulimit,
 };
 pub use error::{Error, Result};
 pub use init::init_main;

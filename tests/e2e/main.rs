@@ -12,6 +12,7 @@ mod errors;
 mod health;
 mod hello;
 mod lifecycle;
+mod logging;
 mod look;
 mod names;
 mod networks;

@@ -212,7 +212,11 @@ pub(super) const ALLOWED: &[(&str, &[&str], Support)] = &[
         Refused("there is no such mode"),
     ),
     ("services.*.ipc", &["host", "private"], Needs("shared IPC namespaces")),
-    ("services.*.logging.driver", &["json-file", "local", "none"], Needs("other log drivers")),
+    (
+        "services.*.logging.driver",
+        &["json-file", "local", "none", "syslog", "journald"],
+        Needs("other log drivers"),
+    ),
     ("services.*.network_mode", &["host", "none"], Needs("networks of other containers")),
     ("services.*.pid", &["host"], Needs("shared PID namespaces")),
     ("services.*.ports.*.mode", &["ingress", "host"], Refused("there is no such mode")),
@@ -254,7 +258,11 @@ pub(super) const KEYS: &[(&str, &[&str], Support)] = &[
         ],
         Needs("this option of networks"),
     ),
-    ("services.*.logging.options", &["max-size", "max-file"], Needs("this option of logging")),
+    (
+        "services.*.logging.options",
+        &["max-size", "max-file", "tag", "syslog-address", "syslog-facility", "syslog-format"],
+        Needs("this option of logging"),
+    ),
     (
         "services.*.networks.*.driver_opts",
         &["com.docker.network.endpoint.ifname", "com.docker.network.endpoint.sysctls"],

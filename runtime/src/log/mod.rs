@@ -5,6 +5,7 @@
 //! same stream. Files are never renamed; the writer goes on in a new one and removes the oldest. So a reader
 //! needs no lock, and a number is all it must remember to go on without gap or duplicate.
 
+mod forward;
 pub(crate) mod read;
 pub(crate) mod write;
 

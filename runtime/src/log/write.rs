@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use super::forward::Forwarder;
 use super::{PREFIX_BYTES, file, files, head, parse};
 use crate::config::LogConfig;
 use crate::error::{Error, Result};
@@ -21,6 +22,7 @@ pub(crate) struct Writer {
     next: u64,
     /// Output without a line feed so far, per stream.
     pending: [Vec<u8>; 2],
+    forwarder: Option<Forwarder>,
 }
 
 impl Writer {
@@ -35,8 +37,9 @@ impl Writer {
             .open(&path)
             .map_err(Error::file("cannot open", &path))?;
         let (next, length) = resume(&mut file, first).map_err(Error::file("cannot read", &path))?;
-        let limits = limits.clone();
-        Ok(Writer { folder: folder.to_owned(), limits, file, length, next, pending: Default::default() })
+        let forwarder = limits.forward.as_ref().map(Forwarder::open).transpose()?;
+        let (folder, limits, pending) = (folder.to_owned(), limits.clone(), Default::default());
+        Ok(Writer { folder, limits, file, length, next, pending, forwarder })
     }
 
     /// Takes output as it comes; complete lines are on disk when this returns.
@@ -81,6 +84,9 @@ impl Writer {
 
     fn add(&mut self, batch: &mut Vec<u8>, stream: Stream, bytes: &[u8], partial: bool) -> io::Result<()> {
         let line = LogLine { at_ms: now_ms(), stream, bytes: Vec::new(), seq: self.next, partial };
+        if let Some(forwarder) = &self.forwarder {
+            forwarder.send(&line, bytes);
+        }
         batch.extend_from_slice(head(&line).as_bytes());
         batch.extend_from_slice(bytes);
         batch.push(b'\n');
@@ -139,7 +145,7 @@ mod tests {
     }
 
     fn small() -> LogConfig {
-        LogConfig { off: false, max_bytes: 200, files: 2 }
+        LogConfig { max_bytes: 200, files: 2, ..LogConfig::default() }
     }
 
     #[test]

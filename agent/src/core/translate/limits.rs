@@ -1,12 +1,7 @@
-//! The resources, limits and logs of a container.
+//! The resources and limits of a container.
 
 use cluster::compose_spec::{BlkioConfig, Service};
-use runtime::{BlockIo, BlockRate, BlockRateKind, LogConfig, Resources, Ulimit};
-
-/// Most bytes that one log file may be asked to have.
-const LOG_BYTES_MOST: u64 = 1 << 30;
-/// Most log files that may be asked for.
-const LOG_FILES_MOST: u32 = 100;
+use runtime::{BlockIo, BlockRate, BlockRateKind, Resources, Ulimit};
 
 /// `deploy.resources.limits` and the older attributes beside it; compose-spec has checked that they agree.
 pub(super) fn resources(compose: &Service) -> Resources {
@@ -83,27 +78,6 @@ pub(super) fn ulimits(compose: &Service) -> Vec<Ulimit> {
             hard: bound(limit.hard()),
         })
         .collect()
-}
-
-/// `logging`: Docker's `local` and `json-file` drivers are both this, with their options `max-size` and
-/// `max-file`; `none` keeps nothing.
-pub(super) fn log(compose: &Service) -> Result<LogConfig, String> {
-    let mut config = LogConfig::default();
-    let Some(logging) = &compose.logging else { return Ok(config) };
-    config.off = logging.driver.as_deref() == Some("none");
-    if let Some(text) = logging.options.get("max-size") {
-        let bytes = parse_size(text).filter(|bytes| (1..=LOG_BYTES_MOST).contains(bytes));
-        config.max_bytes = bytes.ok_or_else(|| {
-            format!("`logging.options.max-size: {text}` is not a size up to {LOG_BYTES_MOST}")
-        })?;
-    }
-    if let Some(text) = logging.options.get("max-file") {
-        let files = text.parse().ok().filter(|files| (1..=LOG_FILES_MOST).contains(files));
-        config.files = files.ok_or_else(|| {
-            format!("`logging.options.max-file: {text}` is not a number up to {LOG_FILES_MOST}")
-        })?;
-    }
-    Ok(config)
 }
 
 /// `10m`, `512k`, `1g`, `4096`, with or without a final `b`.

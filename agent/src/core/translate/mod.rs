@@ -3,6 +3,7 @@
 mod devices;
 mod files;
 mod limits;
+mod logging;
 mod mounts;
 
 use std::collections::BTreeMap;
@@ -214,7 +215,7 @@ pub(super) fn container(task: &Task, origin: &Origin, parts: Parts<'_>) -> Resul
         tty: compose.tty,
         stdin_open: compose.stdin_open,
         stop_signal: Some(origin.stop_signal.to_string()),
-        log: limits::log(compose)?,
+        log: logging::log(task, &origin.image)?,
         labels,
     })
 }
