@@ -142,18 +142,49 @@ impl Lookup for Recorder<'_> {
         Some(setting.value.clone())
     }
 
-    fn used(&mut self, name: &str, how: Use<'_>, range: Range<usize>, set: bool) {
-        let variable = self.uses.variables.entry(name.to_owned()).or_default();
+    fn used(&mut self, name: &str, how: Use<'_>, range: Range<usize>, missed: bool) {
+        self.uses.note(name, how);
+        if how == Use::Plain && missed && self.text.get(range.clone()).is_some() {
+            self.unset.push((name.to_owned(), range));
+        }
+    }
+}
+
+impl Uses {
+    /// Learns which variables a tree uses, those in defaults and alternatives included, and replaces nothing.
+    pub(crate) fn survey(&mut self, node: &Node) {
+        match &node.value {
+            Value::Map(map) => map.iter().for_each(|(_, entry)| self.survey(&entry.node)),
+            Value::Seq(items) => items.iter().for_each(|item| self.survey(item)),
+            // What is malformed stays as it stands, and so do the variables in it.
+            Value::String(text) if text.contains('$') => drop(substitute(text, &mut Survey { uses: self })),
+            _ => {}
+        }
+    }
+
+    fn note(&mut self, name: &str, how: Use<'_>) {
+        let variable = self.variables.entry(name.to_owned()).or_default();
         match how {
-            Use::Plain => {
-                if !set && self.text.get(range.clone()).is_some() {
-                    self.unset.push((name.to_owned(), range));
-                }
-            }
+            Use::Plain => {}
             Use::Default(text) => variable.default = Some(text.to_owned()),
             Use::Alternative(text) => variable.alternative = Some(text.to_owned()),
             Use::Required(_) => variable.required = true,
         }
+    }
+}
+
+/// A look at every variable, as if all were set: then nothing is missed.
+struct Survey<'a> {
+    uses: &'a mut Uses,
+}
+
+impl Lookup for Survey<'_> {
+    fn value(&mut self, _: &str) -> Option<String> {
+        Some("set".to_owned())
+    }
+
+    fn used(&mut self, name: &str, how: Use<'_>, _: Range<usize>, _: bool) {
+        self.uses.note(name, how);
     }
 }
 

@@ -180,12 +180,12 @@ fn complete(
     if !loader.request.no_normalize {
         normalize::normalize(tree, name);
     }
+    loaded.profiles = select::declared_profiles(tree);
     if loader.request.no_interpolate {
         loaded.document = Some(crate::document::to_json(tree));
         return Some(());
     }
     let mut profiles = loader.profiles(&scope.environment);
-    loaded.profiles = select::declared_profiles(tree);
     profiles.extend(select::profiles_of(tree, &loader.request.services, &profiles));
     let disabled = select::take_disabled(tree, &profiles);
     loaded.requirements = support::requirements(tree, loader.request.target);

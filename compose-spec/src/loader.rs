@@ -148,6 +148,7 @@ impl<'a> Loader<'a> {
     /// Replaces variables, unless they are to stay.
     pub(crate) fn interpolate(&mut self, document: &mut Node, environment: &Environment) {
         if self.request.no_interpolate {
+            self.uses.survey(document);
             return;
         }
         let mut context = Context { environment, uses: &mut self.uses, report: &mut self.report };

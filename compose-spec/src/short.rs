@@ -47,13 +47,19 @@ pub(crate) fn parse_ports(text: &str) -> Result<Vec<ShortPort>, String> {
         (false, true) => format!("{host_first}-{host_last}"),
         (false, false) => (host_first + offset).to_string(),
     };
-    let ports = (0..=count).map(|offset| ShortPort {
-        host_ip: host_ip.clone(),
-        published: published(offset),
-        target: first + offset,
-        protocol: protocol.clone(),
-    });
-    Ok(ports.collect())
+    let mut ports: Vec<_> = (0..=count)
+        .map(|offset| ShortPort {
+            host_ip: host_ip.clone(),
+            published: published(offset),
+            target: first + offset,
+            protocol: protocol.clone(),
+        })
+        .collect();
+    if count > 0 {
+        // The reference's order is that of texts: 10 comes before 9.
+        ports.sort_by_cached_key(|port| port.target.to_string());
+    }
+    Ok(ports)
 }
 
 /// An address; IPv6 must be in brackets, since ports follow after a colon.

@@ -33,8 +33,8 @@ pub(crate) trait Lookup {
     /// The value of a variable.
     fn value(&mut self, name: &str) -> Option<String>;
 
-    /// Told of each use, and whether the variable is set.
-    fn used(&mut self, name: &str, how: Use<'_>, range: Range<usize>, set: bool);
+    /// Told of each use, and whether a value is missed: of a default that does not count, none is.
+    fn used(&mut self, name: &str, how: Use<'_>, range: Range<usize>, missed: bool);
 }
 
 /// Replaces variables in a text.
@@ -42,12 +42,14 @@ pub(crate) trait Lookup {
 /// # Errors
 /// For a malformed `${...}`, a required variable without a value, and a text that grows beyond the limits.
 pub(crate) fn substitute(text: &str, lookup: &mut dyn Lookup) -> Result<String, TemplateError> {
-    Substitution { lookup, depth: 0 }.run(text, 0)
+    Substitution { lookup, depth: 0, idle: false }.run(text, 0)
 }
 
 struct Substitution<'lookup> {
     lookup: &'lookup mut dyn Lookup,
     depth: usize,
+    /// Whether this is part of a text that does not count.
+    idle: bool,
 }
 
 impl Substitution<'_> {
@@ -88,7 +90,7 @@ impl Substitution<'_> {
                     let name = &rest[..length];
                     let value = self.lookup.value(name);
                     let range = offset + dollar..offset + at;
-                    self.lookup.used(name, Use::Plain, range, value.is_some());
+                    self.lookup.used(name, Use::Plain, range, value.is_none() && !self.idle);
                     out.push_str(&value.unwrap_or_default());
                 }
             }
@@ -111,8 +113,6 @@ impl Substitution<'_> {
         };
         let argument = operator.get(1..).unwrap_or("");
         let argument_offset = offset + body.len() - argument.len();
-        let value = if name.is_empty() { None } else { self.lookup.value(name) };
-        let present = value.as_ref().is_some_and(|value| !nonempty || !value.is_empty());
         let how = match operator.as_bytes().first() {
             _ if name.is_empty() => return Err(malformed(body, range)),
             None if !nonempty => Use::Plain,
@@ -121,14 +121,22 @@ impl Substitution<'_> {
             Some(b'+') => Use::Alternative(argument),
             _ => return Err(malformed(body, range)),
         };
-        self.lookup.used(name, how, range.clone(), value.is_some());
+        let value = self.lookup.value(name);
+        let present = value.as_ref().is_some_and(|value| !nonempty || !value.is_empty());
+        self.lookup.used(name, how, range.clone(), value.is_none() && !self.idle);
+        let counts = match how {
+            Use::Plain => return Ok(value.unwrap_or_default()),
+            Use::Default(_) | Use::Required(_) => !present,
+            Use::Alternative(_) => present,
+        };
+        // What does not count is read all the same: a fault in it is one, whatever is set.
+        let inner = self.nested(argument, argument_offset, counts)?;
         match how {
-            Use::Plain => Ok(value.unwrap_or_default()),
-            Use::Default(_) | Use::Required(_) if present => Ok(value.unwrap_or_default()),
-            Use::Alternative(_) if !present => Ok(String::new()),
-            Use::Default(_) | Use::Alternative(_) => self.nested(argument, argument_offset),
+            Use::Alternative(_) if !counts => Ok(String::new()),
+            _ if !counts => Ok(value.unwrap_or_default()),
+            Use::Plain | Use::Default(_) | Use::Alternative(_) => Ok(inner),
             Use::Required(_) => {
-                let reason = self.nested(argument, argument_offset)?;
+                let reason = inner;
                 let state = if value.is_some() { "empty" } else { "not set" };
                 let message = match reason.trim() {
                     "" => format!("required variable `{name}` is {state}"),
@@ -140,10 +148,13 @@ impl Substitution<'_> {
         }
     }
 
-    fn nested(&mut self, text: &str, offset: usize) -> Result<String, TemplateError> {
+    fn nested(&mut self, text: &str, offset: usize, counts: bool) -> Result<String, TemplateError> {
+        let idle = self.idle;
+        self.idle |= !counts;
         self.depth += 1;
         let value = self.run(text, offset);
         self.depth -= 1;
+        self.idle = idle;
         value
     }
 }
@@ -266,6 +277,14 @@ mod tests {
             assert!(substitute(text, &mut Fixed).is_err(), "{text}");
         }
         check("${E?gone}", "");
+    }
+
+    #[test]
+    fn a_fault_in_a_default_is_one_even_where_it_does_not_count() {
+        for text in ["${A:-${U:?gone}}", "${U:+${U?gone}}", "${A:?${}}", "${A-${E:-${U:?}}}"] {
+            assert!(substitute(text, &mut Fixed).is_err(), "{text}");
+        }
+        check("${A:-${U}}${U:+$U}", "a");
     }
 
     #[test]

@@ -108,10 +108,9 @@ impl Loader<'_> {
         for file in files.as_seq().unwrap_or_default() {
             let Some(text) = file.as_str() else { continue };
             let path = crate::paths::absolute(&self.request.working_dir, Path::new(text));
-            let outside = self.origins.of(file.span).map(|origin| (*origin.environment).clone());
-            let outside = outside.unwrap_or_default();
-            let found = self.environment_file(&path, &outside, Some(file.span)).unwrap_or_default();
-            for assignment in handed_on(found, &outside) {
+            // Labels describe the service: what is set outside has no part in them.
+            let outside = Environment::default();
+            for assignment in self.environment_file(&path, &outside, Some(file.span)).unwrap_or_default() {
                 let Some(value) = assignment.value else { continue };
                 let node = Node::text(value, assignment.span);
                 folded.insert(assignment.name, Entry { key: assignment.span, node });

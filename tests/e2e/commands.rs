@@ -139,3 +139,37 @@ fn engines_must_come_alone_go_when_told_and_tell_who_they_are() {
     assert_eq!(machine.engine(), None);
     machine.shows_nothing_left();
 }
+
+#[test]
+fn config_must_list_what_the_file_has_and_what_it_needs() {
+    let machine = Machine::new("config-lists");
+    machine.compose(
+        "services:\n  web: {image: 'web:${TAG:?choose one}', profiles: [extra], cpu_count: 2}\n\
+         models: {llm: {model: 'ai/${SIZE:-small}'}}\n",
+    );
+    let list = |flags: &[&str]| machine.orc(&[&["config"], flags].concat());
+    let table = "NAME  REQUIRED  DEFAULT VALUE  ALTERNATE VALUE\nSIZE  false     small\nTAG   true";
+    assert_eq!(list(&["--variables"]).ok(), table, "a variable without a value is no fault here");
+    let variables: serde_json::Value =
+        serde_json::from_str(list(&["--variables", "--format", "json"]).ok()).expect("it is JSON");
+    assert_eq!(variables["TAG"]["Required"], true);
+    assert_eq!(variables["SIZE"]["DefaultValue"], "small");
+    list(&["--services"]).exits(1).says("choose one");
+    assert_eq!(list(&["--no-interpolate", "--profiles"]).ok(), "extra");
+    assert_eq!(list(&["--no-interpolate", "--images"]).ok(), "web:${TAG:?choose one}");
+    assert_eq!(list(&["--no-interpolate", "--models"]).ok(), "ai/${SIZE:-small}");
+    list(&["--no-interpolate", "--hash", "*"]).exits(2);
+
+    machine.compose("services: {web: {image: web, cpu_count: 2}}\n");
+    let check = list(&["--check", "--format", "json"]);
+    check.exits(1);
+    let found: serde_json::Value = serde_json::from_str(&check.stdout).expect("it is JSON");
+    let attribute = &found["attributes"][0];
+    assert_eq!(
+        (&attribute["attribute"], &attribute["status"]),
+        (&"services.web.cpu_count".into(), &"refused".into())
+    );
+    assert_eq!((&attribute["file"], &attribute["line"]), (&"compose.yaml".into(), &1.into()));
+    machine.compose("services: {web: {image: web}}\n");
+    assert_eq!(list(&["--check"]).ok(), "all attributes are honoured");
+}

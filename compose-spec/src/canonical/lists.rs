@@ -8,11 +8,17 @@ use crate::node::{Entry, Map, Node, Value};
 use crate::place::Place;
 use crate::short;
 
-/// A list of `key=value` becomes a mapping; `missing` stands where there is no value.
 /// Refuses entries of a list of pairs that are no pairs, except `alone`.
-pub(super) fn require_values(node: &Node, place: &Place<'_>, alone: &str) -> Result<(), Box<Diagnostic>> {
+pub(super) fn require_values(
+    node: &Node,
+    place: &Place<'_>,
+    alone: Option<&str>,
+) -> Result<(), Box<Diagnostic>> {
     let items = node.as_seq().unwrap_or_default();
-    match items.iter().find(|item| item.as_str().is_some_and(|text| !text.contains('=') && text != alone)) {
+    match items
+        .iter()
+        .find(|item| item.as_str().is_some_and(|text| !text.contains('=') && Some(text) != alone))
+    {
         Some(item) => {
             let text = item.as_str().unwrap_or_default();
             Err(wrong(item, place, format!("`{text}` has no value; expected `name=value`")))
@@ -21,6 +27,7 @@ pub(super) fn require_values(node: &Node, place: &Place<'_>, alone: &str) -> Res
     }
 }
 
+/// A list of `key=value` becomes a mapping; `missing` stands where there is no value.
 pub(super) fn settle_pairs(node: &mut Node, missing: Value) {
     match &mut node.value {
         Value::Seq(items) => {

@@ -148,11 +148,11 @@ impl Canonical<'_> {
             }
             Form::Labels => settle_pairs(node, Value::String(String::new())),
             Form::Contexts => {
-                require_values(node, place, "")?;
+                require_values(node, place, None)?;
                 settle_pairs(node, Value::String(String::new()));
             }
             Form::Keys => {
-                require_values(node, place, "default")?;
+                require_values(node, place, Some("default"))?;
                 settle_pairs(node, Value::Null);
             }
             Form::Hosts => settle_hosts(node, place)?,

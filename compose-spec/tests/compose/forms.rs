@@ -47,6 +47,7 @@ fn ports_are_written_out() {
     web("ports: ['8080:80']", "ports", json!([port("8080", 80)]));
     web("ports: [80]", "ports", json!([{"mode": "ingress", "protocol": "tcp", "target": 80}]));
     web("ports: ['90-91:80-81']", "ports", json!([port("90", 80), port("91", 81)]));
+    web("ports: ['8-10:9-11']", "ports", json!([port("9", 10), port("10", 11), port("8", 9)]));
     web("ports: ['8000-9000:80']", "ports", json!([port("8000-9000", 80)]));
     web("ports: [{target: '80', published: 8080}]", "ports", json!([port("8080", 80)]));
     web("ports: [22:22]", "ports", json!([port("22", 22)]));
@@ -222,6 +223,7 @@ fn builds_have_a_context_and_a_dockerfile() {
         "services: {web: {build: {context: 'https://a/b.git', additional_contexts: [x=docker-image://y]}}}";
     check(remote, "/services/web/build/context", json!("https://a/b.git"));
     check(remote, "/services/web/build/additional_contexts", json!({"x": "docker-image://y"}));
+    web_refused("build: {context: ., additional_contexts: ['']}", "`` has no value; expected `name=value`");
 }
 
 #[test]

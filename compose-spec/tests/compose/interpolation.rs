@@ -89,6 +89,15 @@ fn uses_of_variables_are_told() {
 }
 
 #[test]
+fn without_interpolation_all_variables_are_told_whatever_they_lead_to() {
+    let fixture = "services: {web: {image: '${A:?no}${B:-${C:+${D}}}', hostname: '${E', ports: ['$F']}}";
+    let loaded = load_fixture(fixture, |request| request.no_interpolate = true);
+    let names: String = loaded.variables.keys().map(String::as_str).collect();
+    assert_eq!((names.as_str(), loaded.has_errors()), ("ABCDF", false));
+    assert!(loaded.variables["A"].required && !loaded.variables["B"].required);
+}
+
+#[test]
 fn variables_without_a_value_come_from_outside() {
     let fixture = "services: {web: {image: a, environment: [A, B, C], build: {context: ., args: [A, C]}}}";
     let json = with_env(fixture, &[("A", "1"), ("B", "")]);
@@ -116,9 +125,8 @@ fn raw_environment_files_are_verbatim() {
 
 #[test]
 fn label_files_are_folded_in_below_labels() {
-    let fixture =
-        "--- compose.yaml\nservices: {web: {image: a, label_file: l, labels: {b: own}}}\n--- l\na=1\nb=1\n";
-    check(fixture, "/services/web/labels", json!({"a": "1", "b": "own"}));
+    let fixture = "--- compose.yaml\nservices: {web: {image: a, label_file: l, labels: {b: own}}}\n--- l\na=1\nb=1\nc=$HOME\nHOME\n";
+    check(fixture, "/services/web/labels", json!({"a": "1", "b": "own", "c": ""}));
 }
 
 #[test]

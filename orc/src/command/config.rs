@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use compose_spec::{LoadRequest, Loaded, Project};
+use compose_spec::{LoadRequest, Loaded, Project, Variable};
 use serde::Serialize;
+use serde_json::json;
 
 use super::config_check::{self, RunsOn};
 use super::config_pin;
@@ -51,7 +52,7 @@ pub(crate) struct Args {
     #[arg(long, group = "what")]
     environment: bool,
     /// Print the configuration hash of services; `*` means all
-    #[arg(long, value_name = "SERVICES", group = "what")]
+    #[arg(long, value_name = "SERVICES", group = "what", conflicts_with = "no_interpolate")]
     hash: Option<String>,
     /// Print what the file needs beside itself and what `up` would refuse (ours alone)
     #[arg(long, group = "what")]
@@ -104,7 +105,8 @@ pub(crate) fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
     }
     let request = LoadRequest {
         target: args.target.into(),
-        no_interpolate: args.no_interpolate,
+        // Which variables there are does not depend on their values, nor on their having one.
+        no_interpolate: args.no_interpolate || args.variables,
         no_normalize: args.no_normalize,
         no_path_resolution: args.no_path_resolution,
         no_consistency: args.no_consistency,
@@ -134,7 +136,7 @@ pub(crate) fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
 
 fn text(args: &Args, loaded: &Loaded) -> Outcome<String> {
     if args.variables {
-        return Ok(variables(loaded));
+        return variables(loaded, args.format);
     }
     if args.environment {
         return Ok(lines(loaded.environment.iter().map(|(name, value)| format!("{name}={value}"))));
@@ -152,15 +154,11 @@ fn text(args: &Args, loaded: &Loaded) -> Outcome<String> {
     if args.images {
         return Ok(lines(images(loaded)));
     }
-    if loaded.document.is_some() {
-        return whole(loaded, args.format);
-    }
-    let project = project::project(loaded)?;
     if args.models {
-        return Ok(lines(project.models.values().filter_map(|model| model.model.clone())));
+        return Ok(lines(models(loaded)));
     }
     if let Some(services) = &args.hash {
-        return hashes(project, services);
+        return hashes(project::project(loaded)?, services);
     }
     whole(loaded, args.format)
 }
@@ -195,6 +193,15 @@ fn images(loaded: &Loaded) -> impl Iterator<Item = String> {
     })
 }
 
+/// What each model is, be the file interpolated or not.
+fn models(loaded: &Loaded) -> impl Iterator<Item = String> {
+    let typed = loaded.project.iter().flat_map(|project| project.models.values());
+    let models = loaded.document.as_ref().and_then(|file| file["models"].as_object());
+    let untyped = models.into_iter().flat_map(|models| models.values());
+    let untyped = untyped.filter_map(|model| model["model"].as_str().map(ToOwned::to_owned));
+    typed.filter_map(|model| model.model.clone()).chain(untyped).collect::<Vec<_>>().into_iter()
+}
+
 fn hashes(project: &Project, services: &str) -> Outcome<String> {
     let names: Vec<&str> = match services {
         "*" => project.services.keys().map(String::as_str).collect(),
@@ -209,7 +216,19 @@ fn hashes(project: &Project, services: &str) -> Outcome<String> {
     Ok(text)
 }
 
-fn variables(loaded: &Loaded) -> String {
+fn variables(loaded: &Loaded, format: Format) -> Outcome<String> {
+    if format == Format::Json {
+        let entry = |(name, variable): (&String, &Variable)| {
+            let value = json!({
+                "Name": name,
+                "DefaultValue": variable.default.as_deref().unwrap_or_default(),
+                "PresenceValue": variable.alternative.as_deref().unwrap_or_default(),
+                "Required": variable.required,
+            });
+            (name.clone(), value)
+        };
+        return encode(&loaded.variables.iter().map(entry).collect::<serde_json::Map<_, _>>());
+    }
     let mut table = Table::new(&["NAME", "REQUIRED", "DEFAULT VALUE", "ALTERNATE VALUE"]);
     for (name, variable) in &loaded.variables {
         table.row([
@@ -219,7 +238,7 @@ fn variables(loaded: &Loaded) -> String {
             variable.alternative.clone().unwrap_or_default(),
         ]);
     }
-    table.render()
+    Ok(table.render())
 }
 
 /// A value as JSON for people.
