@@ -6,11 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ContainerConfig;
 use crate::folders::Folders;
+use crate::process::ProcessId;
 use crate::snapshot::OverlayMount;
+use crate::status::JoinedRuns;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Bundle {
+    /// With what it has of other containers, but for what is in `joined`.
     pub(crate) config: ContainerConfig,
+    pub(crate) joined: Vec<JoinedNamespace>,
     pub(crate) root: OverlayMount,
     /// The images that are mounted, by the number of their mount.
     pub(crate) images: Vec<(usize, OverlayMount)>,
@@ -23,7 +27,50 @@ pub(crate) struct Bundle {
     pub(crate) oci_runtime: Option<PathBuf>,
 }
 
+/// A namespace of another container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct JoinedNamespace {
+    pub(crate) kind: Kind,
+    /// That container's first process.
+    pub(crate) first: ProcessId,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Kind {
+    Network,
+    Ipc,
+    Pid,
+}
+
+impl Kind {
+    /// As the kernel calls its file below `/proc/<pid>/ns`.
+    pub(crate) fn file(self) -> &'static str {
+        match self {
+            Kind::Network => "net",
+            Kind::Ipc => "ipc",
+            Kind::Pid => "pid",
+        }
+    }
+}
+
 impl Bundle {
+    /// Where a namespace of another container is mounted, if this one is in it.
+    pub(crate) fn joined(&self, kind: Kind) -> Option<PathBuf> {
+        let found = self.joined.iter().find(|joined| joined.kind == kind)?;
+        Some(self.folders().joined().join(found.kind.file()))
+    }
+
+    /// Where the memory is mounted that comes with another container's IPC namespace.
+    pub(crate) fn shared_memory(&self) -> PathBuf {
+        self.folders().joined().join("shm")
+    }
+
+    pub(crate) fn runs(&self) -> JoinedRuns {
+        let first =
+            |kind| self.joined.iter().find(|joined| joined.kind == kind).map(|joined| joined.first.pid);
+        JoinedRuns { network: first(Kind::Network), ipc: first(Kind::Ipc), pid: first(Kind::Pid) }
+    }
+
     pub(crate) fn folders(&self) -> Folders {
         Folders { durable: self.durable.clone(), run: self.run.clone() }
     }

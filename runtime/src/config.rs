@@ -53,7 +53,11 @@ pub struct ContainerConfig {
     pub host_network: bool,
     /// Further namespaces that are the machine's own.
     pub host: HostNamespaces,
+    /// Namespaces that are another container's.
+    pub joined: Joined,
     pub mounts: Vec<Mount>,
+    /// Containers whose mounts this one has as well, at its start, where it mounts nothing of its own.
+    pub mounts_of: Vec<MountsOf>,
     /// Small files that orc puts into the container. Their content is never written to `data_dir`.
     pub files: Vec<InjectedFile>,
     pub resources: Resources,
@@ -175,6 +179,27 @@ pub struct HostNamespaces {
     pub uts: bool,
 }
 
+/// The containers of this engine, by their ids, whose namespaces a container is in instead of its own. Each of
+/// them must run when it starts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Joined {
+    /// With the network come its names: `/etc/hosts`, `/etc/resolv.conf` and `/etc/hostname` are the same files.
+    pub network: Option<String>,
+    /// With it comes `/dev/shm`.
+    pub ipc: Option<String>,
+    pub pid: Option<String>,
+}
+
+/// Another container of this engine whose bind mounts and volumes are used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountsOf {
+    /// Its id.
+    pub container: String,
+    /// Nothing can be written through them.
+    pub read_only: bool,
+}
+
 /// A file of orc's own inside the container: hosts, resolv.conf, hostname, secrets, configs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InjectedFile {
@@ -215,7 +240,7 @@ pub struct Resources {
     pub memory_swappiness: Option<u64>,
     /// Processes wait for memory instead of being killed; cgroup v1 only.
     pub oom_kill_disable: bool,
-    /// Size of `/dev/shm`; the default is 64 MiB.
+    /// Size of `/dev/shm`; the default is 64 MiB, and with 0 there is none.
     pub shm_bytes: Option<u64>,
     /// Time in each period that real-time processes may use, in microseconds; cgroup v1 only.
     pub realtime_us: Option<i64>,

@@ -85,6 +85,12 @@ impl Folders {
         self.durable.join("images").join(index.to_string())
     }
 
+    /// Where the namespaces of other containers, and the memory that one of them shares, are mounted, seen only in
+    /// the shim's own mount namespace.
+    pub(crate) fn joined(&self) -> PathBuf {
+        self.run.join("joined")
+    }
+
     /// The content of the `index`th injected file.
     pub(crate) fn injected(&self, index: usize) -> PathBuf {
         self.run.join("files").join(index.to_string())

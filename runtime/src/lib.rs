@@ -47,12 +47,14 @@ mod user;
 pub use cdi::is_device_name;
 pub use config::{
     BlockIo, BlockRate, BlockRateKind, ContainerConfig, Device, ExecConfig, Forward, HostNamespaces,
-    InjectedFile, LogConfig, Mount, MountSource, Propagation, Recursive, Resources, RuntimeConfig, Seccomp,
-    SyslogAddress, SyslogFormat, TtySize, Ulimit,
+    InjectedFile, Joined, LogConfig, Mount, MountSource, MountsOf, Propagation, Recursive, Resources,
+    RuntimeConfig, Seccomp, SyslogAddress, SyslogFormat, TtySize, Ulimit,
 };
 pub use error::{Error, Result};
 pub use init::init_main;
 pub use runtime::{Files, Runtime};
 pub use session::{Attached, ExecSession, FdStream};
 pub use shim::shim_main;
-pub use status::{Exit, Found, FoundState, LogLine, LogQuery, ProcessStatus, Started, Stats, Stream};
+pub use status::{
+    Exit, Found, FoundState, JoinedRuns, LogLine, LogQuery, ProcessStatus, Started, Stats, Stream,
+};

@@ -43,6 +43,8 @@ pub const PASSWD_BYTES: u64 = 4 << 20;
 pub const ATTACH_BUFFER_BYTES: usize = 1 << 20;
 /// Folders inside of folders that are copied: each needs a descriptor.
 pub const TREE_DEPTH: usize = 200;
+/// How many containers may share a network or mounts one through another.
+pub const SHARING_DEPTH: usize = 16;
 /// Pause between two looks at a v1 cgroup that is being emptied.
 pub const CGROUP_RETRY: Duration = Duration::from_millis(2);
 /// How often making a cgroup is tried while somebody else removes its parent.

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod create;
+mod join;
 mod launch;
 mod look;
 mod mounted;

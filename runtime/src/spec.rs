@@ -7,7 +7,7 @@ pub(crate) mod mounts;
 
 use serde_json::{Value, json};
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Kind};
 use crate::config::{ContainerConfig, Resources};
 use crate::confine::{Process, seccomp};
 use crate::device::{self, Devices};
@@ -47,10 +47,10 @@ pub(crate) fn oci(bundle: &Bundle, process: &Process, devices: &Devices, externa
     let config = &bundle.config;
     let folders = bundle.folders();
     let mut linux = json!({
-        "namespaces": namespaces(config),
+        "namespaces": namespaces(bundle),
         "cgroupsPath": bundle.cgroup,
         "resources": resources(config, devices),
-        "sysctl": sysctls(config),
+        "sysctl": sysctls(bundle),
         "rootfsPropagation": mounts::propagation(config),
     });
     if !config.privileged {
@@ -112,26 +112,32 @@ fn process_section(config: &ContainerConfig, process: &Process, external: bool) 
     section
 }
 
-fn namespaces(config: &ContainerConfig) -> Value {
+fn namespaces(bundle: &Bundle) -> Value {
+    let config = &bundle.config;
     let host = config.host;
-    let shared =
-        [("pid", host.pid), ("ipc", host.ipc), ("uts", host.uts), ("mount", false), ("cgroup", host.cgroup)];
-    let own = shared.into_iter().filter(|(_, shared)| !shared);
-    let mut list: Vec<Value> = own.map(|(kind, _)| json!({ "type": kind })).collect();
-    if !config.host_network {
-        list.push(match &config.netns {
-            Some(path) => json!({ "type": "network", "path": path }),
-            None => json!({ "type": "network" }),
-        });
-    }
-    list.into()
+    let network = config.netns.clone().or_else(|| bundle.joined(Kind::Network));
+    let all = [
+        ("pid", host.pid, bundle.joined(Kind::Pid)),
+        ("ipc", host.ipc, bundle.joined(Kind::Ipc)),
+        ("uts", host.uts, None),
+        ("mount", false, None),
+        ("cgroup", host.cgroup, None),
+        ("network", config.host_network, network),
+    ];
+    let own = all.into_iter().filter(|(_, host, _)| !host);
+    own.map(|(kind, _, path)| match path {
+        Some(path) => json!({ "type": kind, "path": path }),
+        None => json!({ "type": kind }),
+    })
+    .collect()
 }
 
 /// A network namespace that others made has its settings from them; a fresh one gets them here, so that
 /// without capabilities one can ping and listen on port 80.
-fn sysctls(config: &ContainerConfig) -> Value {
+fn sysctls(bundle: &Bundle) -> Value {
+    let config = &bundle.config;
     let mut all = config.sysctls.clone();
-    if config.netns.is_none() && !config.host_network {
+    if config.netns.is_none() && !config.host_network && bundle.joined(Kind::Network).is_none() {
         for (name, value) in
             [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", "0 2147483647")]
         {
@@ -256,6 +262,7 @@ mod tests {
         };
         let bundle = Bundle {
             config,
+            joined: Vec::new(),
             root: OverlayMount { lower: Vec::new(), upper: "/u".into(), work: "/w".into() },
             durable: "/data/c".into(),
             run: "/run/c".into(),

@@ -10,6 +10,18 @@ pub struct Started {
     pub pid: u32,
     /// Milliseconds since 1970.
     pub started_at_ms: u64,
+    /// Whose namespaces it is in.
+    #[serde(default)]
+    pub joined: JoinedRuns,
+}
+
+/// The first processes of those containers whose namespaces a container joined when it was started: another run
+/// of them has other namespaces. A network that does not end with its container is not among them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinedRuns {
+    pub network: Option<u32>,
+    pub ipc: Option<u32>,
+    pub pid: Option<u32>,
 }
 
 /// How a container ended. Written once by its shim; made up by the engine only if the shim was killed.

@@ -110,7 +110,11 @@ pub(crate) fn obstacle_to_start_first(service: &Service) -> Option<&'static str>
     if spec.compose.ports.iter().any(|port| port.mode.as_deref() == Some("host")) {
         return Some("its host port can be had once");
     }
-    (spec.compose.network_mode.as_deref() == Some("host")).then_some("it shares the machine's network")
+    match spec.compose.network_mode.as_deref() {
+        Some("host") => Some("it shares the machine's network"),
+        Some(mode) if mode.contains(':') => Some("it shares another container's network"),
+        _ => None,
+    }
 }
 
 /// Looks at all slots of a service that is to run.

@@ -22,6 +22,7 @@ mod pulling;
 mod replacement;
 mod restart;
 mod run;
+mod sharing;
 mod storage;
 mod support;
 mod survive;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use agent::core::{Action, ActionId, Failure, FailureKind, Inventory, Outcome, ProbeResult, Record};
 use cluster::{NetworkName, TaskId, Timestamp};
 use runtime::image::ImageConfig;
-use runtime::{ContainerConfig, Exit, Found, FoundState, Started};
+use runtime::{ContainerConfig, Exit, Found, FoundState, JoinedRuns, Started};
 
 use crate::rng::Rng;
 
@@ -203,7 +203,8 @@ impl Machine {
         }
         self.runs += 1;
         container.run = self.runs;
-        let started = Started { pid: u32::try_from(self.runs).unwrap_or(u32::MAX), started_at_ms: now.0 };
+        let pid = u32::try_from(self.runs).unwrap_or(u32::MAX);
+        let started = Started { pid, started_at_ms: now.0, joined: JoinedRuns::default() };
         container.state = FoundState::Running(started);
         let job = container.config.image.contains("job");
         self.seen.push(Seen::Started(task));

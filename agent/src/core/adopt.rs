@@ -4,6 +4,7 @@ use cluster::{Exit, Health, Phase, Task, TaskStatus, Timestamp};
 use runtime::{Found, FoundState};
 
 use super::health::Monitor;
+use super::join::Guest;
 use super::record::{Origin, Record};
 use super::task::{Container, Ended, Machine, Wiring, Wish};
 
@@ -15,6 +16,7 @@ impl Machine {
         self.kept = record.is_some();
         self.record = record.unwrap_or(Record { generation, ..Record::default() });
         self.phase = Phase::Started;
+        self.guest = Guest::of(&found.config);
         match found.state {
             FoundState::Created => {
                 self.phase = Phase::Prepared;
@@ -27,6 +29,9 @@ impl Machine {
                     Container::Running { pid: started.pid, started: at, dying: false, paused: found.paused };
                 self.adopted = true;
                 self.hooks = usize::MAX;
+                if let Some(guest) = &mut self.guest {
+                    guest.runs = started.joined;
+                }
                 let check = origin.as_ref().and_then(|origin| origin.check.clone());
                 self.monitor =
                     check.map(|check| Monitor::adopted(check, at, &Health::None, (self.id.0, now)));

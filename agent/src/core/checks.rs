@@ -31,7 +31,8 @@ impl Machine {
     /// Where it can be reached from this machine.
     fn address(&self) -> IpAddr {
         let first = self.task.as_ref().and_then(|task| task.endpoints.first());
-        first.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |endpoint| IpAddr::V4(endpoint.v4))
+        let shared = self.guest.as_ref().and_then(|guest| guest.address);
+        first.map(|endpoint| IpAddr::V4(endpoint.v4)).or(shared).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
     }
 
     /// The `post_start` hook that is to be run next.

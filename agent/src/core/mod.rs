@@ -18,6 +18,7 @@ mod checks;
 mod ending;
 mod health;
 mod intake;
+mod join;
 mod outcome;
 mod prepare;
 mod project;
@@ -50,6 +51,7 @@ pub use record::{ORIGIN_LABEL, Origin, Record};
 pub use restart::pause_ms;
 pub use stop::signal_number;
 
+use join::Presence;
 use project::Local;
 use projection::Projection;
 use shared::Shared;
@@ -82,6 +84,10 @@ pub struct AgentCore {
     adopting: BTreeSet<TaskId>,
     /// Dead containers of an earlier run of the agent that were not started in this one.
     recovering: BTreeSet<TaskId>,
+    /// Tasks that share something with another container.
+    tied: BTreeSet<TaskId>,
+    /// What those that share something last saw of others; empty while nobody does.
+    presences: BTreeMap<TaskId, Presence>,
     ended: Ended,
     owners: BTreeMap<ActionId, Owner>,
     actions: u64,
@@ -140,6 +146,8 @@ impl AgentCore {
             arriving: BTreeMap::new(),
             adopting: BTreeSet::new(),
             recovering: BTreeSet::new(),
+            tied: BTreeSet::new(),
+            presences: BTreeMap::new(),
             ended: Ended::default(),
             owners: BTreeMap::new(),
             actions: 0,

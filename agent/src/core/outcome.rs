@@ -50,6 +50,9 @@ impl Machine {
                 (self.hooks, self.hook_failure) = (0, None);
                 self.answered = self.record.generation;
                 self.blobs.clear();
+                if let Some(guest) = &mut self.guest {
+                    guest.runs = started.joined;
+                }
                 let check = self.origin.as_ref().and_then(|origin| origin.check.clone());
                 self.monitor = check.map(|check| Monitor::new(check, at));
             }
@@ -107,7 +110,7 @@ impl Machine {
     fn lose_container(&mut self) {
         self.container = Container::Absent;
         (self.armed, self.stop, self.monitor, self.sick) = (false, None, None, false);
-        self.stale = None;
+        (self.stale, self.guest) = (None, None);
     }
 
     /// The container's first process is dead; until it is known how it ended, only that it gets nothing new.

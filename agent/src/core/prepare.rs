@@ -26,6 +26,7 @@ impl Machine {
         if self.container == Container::Absent {
             return self.create(&task, world);
         }
+        self.share_anew(world);
         self.refresh(&task, world)
     }
 
@@ -73,11 +74,13 @@ impl Machine {
     /// run of the agent left is simply asked for again.
     pub(super) fn wire(&mut self, world: &World<'_>) -> Todo {
         let Some(task) = &self.task else { return Ok(()) };
-        if task.endpoints.is_empty() {
+        let isolated = translate::is_isolated(task);
+        if task.endpoints.is_empty() && !isolated {
             return Ok(());
         }
         match &self.wiring {
             Wiring::Absent | Wiring::Left => Err(Some((Step::Netns, Action::CreateNetns(self.id)))),
+            Wiring::Made(_) if isolated => Ok(()),
             Wiring::Made(_) => {
                 let networks = translate::networks(task);
                 let endpoints = translate::endpoints(task);
@@ -100,6 +103,7 @@ impl Machine {
             image: config,
             netns: match &self.wiring {
                 Wiring::Served(path) => Some(path),
+                Wiring::Made(path) if translate::is_isolated(task) => Some(path),
                 _ => None,
             },
             volumes: &volumes,
@@ -110,6 +114,7 @@ impl Machine {
         };
         let config = translate::container(task, origin, parts);
         let config = self.or_trouble(config)?;
+        let config = self.share(config, world).ok_or(None)?;
         Err(Some((Step::Create, Action::CreateContainer(Box::new(config)))))
     }
 

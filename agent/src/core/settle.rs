@@ -69,6 +69,7 @@ impl AgentCore {
         self.timers.set(&Key::Task(id), machine.wake);
         self.note_local(&machine);
         self.note_recovery(&machine);
+        self.note_ties(&machine);
         self.touched.reports.insert(id);
         if machine.is_gone() {
             self.forget_uses(id);
@@ -90,6 +91,7 @@ impl AgentCore {
             has_heir: matches!(wish, Wish::Gone(_)) && self.has_heir(machine),
             has_others: running && self.has_others(machine),
             recovers_later: self.recovers_later(machine),
+            company: self.company(machine),
             balanced: self.projection.done(),
             next_projection: self.projection.next(),
         }

@@ -18,6 +18,7 @@ use runtime::image::ImageConfig;
 
 use super::action::{Action, ActionId};
 use super::health::Monitor;
+use super::join::{Company, Guest};
 use super::project::Local;
 use super::record::{Origin, Record};
 use super::restart::Verdict;
@@ -42,6 +43,8 @@ pub(crate) struct Machine {
     pub(super) blobs: BTreeMap<String, Vec<u8>>,
     /// Where the container's own volumes are, by name.
     pub(super) own_volumes: Volumes,
+    /// What it has of other containers, once it has a container itself.
+    pub(super) guest: Option<Box<Guest>>,
     /// The container may be from an earlier boot: its files, which were in memory only, are lost.
     pub(super) stale: Option<Box<ContainerConfig>>,
     pub(super) record: Record,
@@ -168,6 +171,8 @@ pub(crate) struct World<'a> {
     pub(super) has_others: bool,
     /// It is dead since before this run of the agent, and what it depends on comes back first.
     pub(super) recovers_later: bool,
+    /// With whom it shares something.
+    pub(super) company: Company,
     /// The number of the last projection in force, and of the next to be made.
     pub(super) balanced: u64,
     pub(super) next_projection: u64,
@@ -186,6 +191,7 @@ impl Machine {
             mounted_images: BTreeMap::new(),
             blobs: BTreeMap::new(),
             own_volumes: Volumes::new(),
+            guest: None,
             stale: None,
             record: Record::default(),
             kept: false,
@@ -279,6 +285,7 @@ impl Machine {
             }
             None => {}
         }
+        self.note_address(world);
         self.advance(&wish, world, now).err().flatten()
     }
 
@@ -303,11 +310,16 @@ impl Machine {
             Wish::Unknown => Ok(()),
             // Remembered only, and perhaps removed since.
             _ if !world.synced && !self.has_container() => Ok(()),
+            Wish::Gone(_) if world.company.guests => Err(None),
             Wish::Gone(how) | Wish::Still(how) if running => self.leave(how, world, now),
             Wish::Gone(_) => self.tear_down(world),
+            Wish::Prepared if world.company.estranged => self.leave(&StopHow::default(), world, now),
             Wish::Prepared if running => self.wire(world),
             Wish::Still(_) | Wish::Prepared => self.prepare(world),
-            Wish::Running => world.hold_back(self.run(world, now)),
+            Wish::Running => {
+                let todo = world.hold_back(self.run(world, now));
+                self.wait_for_company(todo, world)
+            }
         }
     }
 
@@ -319,7 +331,7 @@ impl Machine {
         match &self.container {
             Container::Running { .. } => {
                 let committed = self.stop.as_ref().is_some_and(Stop::is_final);
-                if newer || committed || self.sick {
+                if newer || committed || self.sick || world.company.estranged {
                     return self.leave(&how, world, now);
                 }
                 self.stop = None;
@@ -346,7 +358,7 @@ impl Machine {
                 self.prepare(world)?;
                 self.start(Record::default())
             }
-            Container::Ended(ended) if newer || ended.stopped => {
+            Container::Ended(ended) if newer || ended.stopped || self.fell_with_owner(ended, world) => {
                 self.prepare(world)?;
                 self.start(Record { generation, at: now, ..Record::default() })
             }

@@ -55,6 +55,7 @@ pub(crate) fn check(
             checker.watch();
         }
         checker.networks();
+        checker.shared_network();
         checker.dependencies();
         checker.references();
         checker.healthcheck();

@@ -113,6 +113,34 @@ impl Checker<'_> {
         }
     }
 
+    /// Who is in another container's network has its names and interfaces, and can have none of its own: Docker
+    /// refuses the same attributes.
+    pub(super) fn shared_network(&mut self) {
+        let (name, service) = (self.name, self.service);
+        let Some(mode) = service.network_mode.as_deref().filter(|mode| mode.contains(':')) else { return };
+        let own = [
+            ("dns", !service.dns.is_empty()),
+            ("dns_opt", !service.dns_opt.is_empty()),
+            ("dns_search", !service.dns_search.is_empty()),
+            ("domainname", service.domainname.is_some()),
+            ("expose", !service.expose.is_empty()),
+            ("extra_hosts", !service.extra_hosts.is_empty()),
+            ("hostname", service.hostname.is_some()),
+            ("links", !service.links.is_empty()),
+            ("mac_address", service.mac_address.is_some()),
+            ("ports", !service.ports.is_empty()),
+        ];
+        for (attribute, _) in own.into_iter().filter(|(_, wished)| *wished) {
+            let message =
+                format!("service `{name}`: `{attribute}` and `network_mode: {mode}` exclude one another");
+            let owner = mode.split_once(':').map_or(mode, |(_, owner)| owner);
+            let finding = Diagnostic::error(Code::Consistency, self.place(attribute), message)
+                .related(self.place("network_mode"), "the mode is set here")
+                .hint(format!("it has the network of `{owner}`: say it there"));
+            self.report.add(finding);
+        }
+    }
+
     fn undefined<'k>(
         &mut self,
         span: Span,

@@ -154,7 +154,7 @@ pub(super) const TABLE: &[(&str, Support)] = &[
     ("services.*.volumes.*.image", Honoured),
     ("services.*.volumes.*.volume.labels", Honoured),
     ("services.*.volumes.*.volume.subpath", Honoured),
-    ("services.*.volumes_from", Needs("shared mounts")),
+    ("services.*.volumes_from", Honoured),
     ("services.*.working_dir", Honoured),
     ("volumes.*", Honoured),
     ("volumes.*.driver", Honoured),
@@ -191,6 +191,12 @@ pub(super) const VALUES: &[(&str, &str, Support)] = &[
 
 /// The same on a cluster.
 pub(super) const CLUSTER_VALUES: &[(&str, &str, Support)] = &[
+    ("services.*.ipc", "container", Refused("the containers may run on different nodes")),
+    ("services.*.ipc", "service", Refused("the services may run on different nodes")),
+    ("services.*.network_mode", "container", Refused("the containers may run on different nodes")),
+    ("services.*.network_mode", "service", Refused("the services may run on different nodes")),
+    ("services.*.pid", "container", Refused("the containers may run on different nodes")),
+    ("services.*.pid", "service", Refused("the services may run on different nodes")),
     (
         "services.*.volumes.*.type",
         "bind",
@@ -211,14 +217,22 @@ pub(super) const ALLOWED: &[(&str, &[&str], Support)] = &[
         &["replicated", "global", "replicated-job", "global-job"],
         Refused("there is no such mode"),
     ),
-    ("services.*.ipc", &["host", "private"], Needs("shared IPC namespaces")),
+    (
+        "services.*.ipc",
+        &["host", "private", "shareable", "none", "service", "container"],
+        Refused("there is no such mode"),
+    ),
     (
         "services.*.logging.driver",
         &["json-file", "local", "none", "syslog", "journald"],
         Needs("other log drivers"),
     ),
-    ("services.*.network_mode", &["host", "none"], Needs("networks of other containers")),
-    ("services.*.pid", &["host"], Needs("shared PID namespaces")),
+    (
+        "services.*.network_mode",
+        &["host", "none", "service", "container"],
+        Needs("networks that are called by their names as modes"),
+    ),
+    ("services.*.pid", &["host", "service", "container"], Refused("there is no such mode")),
     ("services.*.ports.*.mode", &["ingress", "host"], Refused("there is no such mode")),
     ("services.*.ports.*.protocol", &["tcp", "udp"], Needs("other protocols than TCP and UDP")),
     (

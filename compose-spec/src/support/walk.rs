@@ -112,11 +112,18 @@ fn by_text(text: &str, pattern: &str, target: Target) -> Option<Support> {
         }
         "services.*.pull_policy" => text.strip_prefix(EVERY).is_none_or(is_pause),
         "services.*.pull_refresh_after" => is_pause(text),
+        "services.*.network_mode" | "services.*.ipc" | "services.*.pid" => match text.split_once(':') {
+            Some((whose, name)) => matches!(whose, "service" | "container") && !name.is_empty(),
+            None => !matches!(text, "service" | "container"),
+        },
         _ => true,
     };
     if !fits {
         return Some(match pattern {
             "services.*.security_opt.*" => Support::Needs("this security option"),
+            "services.*.network_mode" | "services.*.ipc" | "services.*.pid" => {
+                Support::Refused("it names no container")
+            }
             "services.*.restart" => Support::Refused("a number of attempts must follow `on-failure:`"),
             "services.*.pull_policy" => Support::Refused("a duration such as `12h` must follow `every_`"),
             "services.*.pull_refresh_after" => Support::Refused("it is no duration such as `12h`"),
@@ -132,7 +139,7 @@ fn by_text(text: &str, pattern: &str, target: Target) -> Option<Support> {
         return Some(*otherwise);
     }
     let listed = |table: &[(&str, &str, Support)]| {
-        table.iter().find(|(path, value, _)| *path == pattern && *value == text).map(|(.., support)| *support)
+        table.iter().find(|(path, value, _)| *path == pattern && *value == word).map(|(.., support)| *support)
     };
     match target {
         Target::Cluster => listed(VALUES).or_else(|| listed(CLUSTER_VALUES)),

@@ -35,6 +35,8 @@ fn attributes_that_say_the_same_must_agree() {
     web_refused("mem_limit: 1k, deploy: {resources: {limits: {memory: 2k}}}", "`mem_limit` is 1024");
     web_refused("pids_limit: 1, deploy: {resources: {limits: {pids: 2}}}", "`pids_limit` is 1");
     web_refused("network_mode: host, networks: [default]", "exclude one another");
+    web_refused("network_mode: 'container:x', ports: ['80:80']", "`ports` and `network_mode: container:x`");
+    web_refused("network_mode: 'container:x', hostname: a", "`hostname` and `network_mode: container:x`");
     web_refused("container_name: one, scale: 2", "cannot share one `container_name`");
 }
 

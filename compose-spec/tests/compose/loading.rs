@@ -154,8 +154,7 @@ fn the_default_network_is_there_if_it_is_used() {
 
 #[test]
 fn namespaces_links_and_mounts_imply_dependencies() {
-    let fixture = "services: {a: {image: i, network_mode: 'service:b', links: ['c:x'], volumes_from: ['d:ro']}, b: {image: i}, c: {image: i}, d: {image: i}}";
-    // A service has either a mode or networks, so that `links` needs neither here.
+    let fixture = "services: {a: {image: i, pid: 'service:b', links: ['c:x'], volumes_from: ['d:ro']}, b: {image: i}, c: {image: i}, d: {image: i}}";
     let with_restart = json!({"condition": "service_started", "required": true, "restart": true});
     let without = json!({"condition": "service_started", "required": true});
     check(fixture, "/services/a/depends_on", json!({"b": with_restart, "c": with_restart, "d": without}));

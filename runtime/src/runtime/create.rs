@@ -167,6 +167,11 @@ fn check(config: &ContainerConfig) -> Result<()> {
     if config.host_network && config.netns.is_some() {
         return Err(invalid("it cannot have a network namespace and share the machine's".to_owned()));
     }
+    if config.joined.network.is_some() && (config.host_network || config.netns.is_some()) {
+        return Err(invalid(
+            "it cannot be in two networks, another container's and one of its own".to_owned(),
+        ));
+    }
     let targets = config.mounts.iter().map(|m| &m.target).chain(config.files.iter().map(|f| &f.target));
     for target in targets {
         if !target.starts_with('/') || target.split('/').any(|part| part == "..") {

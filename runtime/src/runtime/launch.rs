@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::io::AsyncReadExt;
 
 use super::watch::{Entry, clean_up, watch};
-use super::{Inner, blocking, create};
+use super::{Inner, blocking, create, join};
 use crate::bundle::{Bundle, Launched};
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result};
@@ -67,7 +67,7 @@ async fn hear(report: OwnedFd) -> Option<Launched> {
 
 fn spawn(inner: &Inner, id: &str, given: Option<UnixStream>) -> Result<(Child, OwnedFd)> {
     let folders = inner.folders(id);
-    let stored = create::stored(&folders)?.ok_or_else(|| Error::NotFound { id: id.to_owned() })?;
+    let mut stored = create::stored(&folders)?.ok_or_else(|| Error::NotFound { id: id.to_owned() })?;
     let missing = (0..stored.config.files.len()).find(|index| !folders.injected(*index).exists());
     if let Some(index) = missing {
         let target = &stored.config.files[index].target;
@@ -78,8 +78,10 @@ fn spawn(inner: &Inner, id: &str, given: Option<UnixStream>) -> Result<(Child, O
     let refused = |reason| Error::Start { id: id.to_owned(), reason };
     let oci_runtime =
         external::program(&stored.config, inner.config.oci_runtime.as_deref()).map_err(refused)?;
+    let joined = join::resolve(inner, &mut stored.config)?;
     let bundle = Bundle {
         config: stored.config,
+        joined,
         root: stored.root,
         images: stored.images,
         durable: folders.durable.clone(),

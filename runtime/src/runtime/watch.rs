@@ -113,7 +113,7 @@ fn lost(reason: String, started_at_ms: u64) -> Exit {
 pub(super) fn clean_up(folders: &Folders, cgroup: &Cgroup) -> Result<()> {
     let emptied = cgroup.freeze(false).and_then(|()| cgroup.kill()).and_then(|()| cgroup.remove());
     emptied.map_err(Error::system("cannot remove the cgroup of a container"))?;
-    for name in ["state", "rootfs", "init", "parts", "images"] {
+    for name in ["state", "rootfs", "init", "parts", "images", "joined"] {
         folders::remove_dir(&folders.run.join(name))?;
     }
     for file in [folders.control(), folders.bundle(), folders.shim(), folders.run.join("config.json")] {

@@ -9,6 +9,7 @@ mod backend;
 mod connection;
 mod errors;
 mod exec;
+mod join;
 mod plan;
 mod prepare;
 mod serve;
@@ -121,6 +122,7 @@ fn start(bundle: &Bundle, folders: &Folders, cgroup: &Cgroup) -> Result<serve::R
     errors::to_stderr().map_err(Error::system("cannot keep a copy of standard error"))?;
     let given = connection::given().map_err(Error::system("cannot read standard input"))?;
     let root = prepare::root(bundle)?;
+    join::all(bundle)?;
     let devices = Devices::of(&bundle.config)?;
     let process = plan::first_process(bundle, &devices, &root)?;
     prepare::working_folder(&root, &process.cwd);
@@ -139,7 +141,7 @@ fn start(bundle: &Bundle, folders: &Folders, cgroup: &Cgroup) -> Result<serve::R
         crate::session::set_size(terminal, *size).map_err(Error::system("cannot size its terminal"))?;
     }
     container.start()?;
-    let started = Started { pid: container.pid, started_at_ms: now_ms() };
+    let started = Started { pid: container.pid, started_at_ms: now_ms(), joined: bundle.runs() };
     folders::write_json(&folders.started(), &started, false)?;
     let shim = streams.shim.with_terminal(terminal);
     let mut running = serve::Running::new(bundle, process, started, shim, cgroup.clone())?;

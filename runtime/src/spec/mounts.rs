@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::INIT_PATH;
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Kind};
 use crate::config::{ContainerConfig, Mount, MountSource, Propagation, Recursive};
 use crate::device::Devices;
 use crate::limits;
@@ -29,11 +29,13 @@ pub(super) fn all(bundle: &Bundle, devices: &Devices) -> Value {
         mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
     ];
     // Shared memory belongs to the IPC namespace, wherever that is from.
-    all.push(match config.host.ipc {
-        true => bind("/dev/shm", Path::new("/dev/shm"), false, "rprivate"),
-        false => {
+    all.extend(match (config.host.ipc, bundle.joined(Kind::Ipc)) {
+        (true, _) => Some(bind("/dev/shm", Path::new("/dev/shm"), false, "rprivate")),
+        (false, Some(_)) => Some(bind("/dev/shm", &bundle.shared_memory(), false, "rprivate")),
+        (false, None) if shm == 0 => None,
+        (false, None) => {
             let size = format!("size={shm}");
-            mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &size])
+            Some(mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &size]))
         }
     });
     if config.init {

@@ -9,5 +9,6 @@ mod confinement;
 mod exec;
 mod files;
 mod lifecycle;
+mod sharing;
 mod support;
 mod terminal;

@@ -28,7 +28,7 @@ pub(super) fn found(compose: Value, state: FoundState) -> (Bench, Inventory) {
 }
 
 pub(super) fn running() -> FoundState {
-    FoundState::Running(Started { pid: 77, started_at_ms: 900_000 })
+    FoundState::Running(Started { pid: 77, started_at_ms: 900_000, joined: Default::default() })
 }
 
 fn exited(code: i32) -> FoundState {

@@ -11,7 +11,7 @@ use cluster::{
     ServiceSpec, StackName, StopHow, Task, TaskId, TaskStatus, Timestamp, Version, VolumeName,
 };
 use runtime::image::ImageConfig;
-use runtime::{Exit, Started};
+use runtime::{Exit, Joined, JoinedRuns, Started};
 use serde_json::json;
 
 use crate::core::{
@@ -31,6 +31,10 @@ pub(super) struct Bench {
     wake: Option<Timestamp>,
     pub(super) image: ImageConfig,
     pids: u32,
+    /// The first process of each task's last start.
+    runs: BTreeMap<TaskId, u32>,
+    /// Whose namespaces the containers are to be in.
+    joined: BTreeMap<TaskId, Joined>,
 }
 
 impl Bench {
@@ -45,6 +49,8 @@ impl Bench {
             wake: None,
             image,
             pids: 100,
+            runs: BTreeMap::new(),
+            joined: BTreeMap::new(),
         };
         bench.assigned.networks.insert(network_name(), network());
         bench
@@ -192,9 +198,24 @@ impl Bench {
             Action::CreateNetns(task) => Outcome::Path(PathBuf::from(format!("/run/netns/{task}"))),
             Action::EnsureVolume(name, _) => Outcome::Path(PathBuf::from(format!("/volumes/{name}"))),
             Action::FetchBlob { digest } => Outcome::Blob(digest.clone().into_bytes()),
-            Action::Start(_) => {
+            Action::Start(task) => {
                 self.pids += 1;
-                Outcome::Started(Started { pid: self.pids, started_at_ms: self.now.0 })
+                self.runs.insert(*task, self.pids);
+                let run = |id: &Option<String>| {
+                    id.as_ref().and_then(|id| self.runs.get(&id.parse().ok()?)).copied()
+                };
+                let joined = self.joined.get(task).map_or_else(JoinedRuns::default, |joined| JoinedRuns {
+                    network: None,
+                    ipc: run(&joined.ipc),
+                    pid: run(&joined.pid),
+                });
+                Outcome::Started(Started { pid: self.pids, started_at_ms: self.now.0, joined })
+            }
+            Action::CreateContainer(config) => {
+                if let Ok(task) = config.id.parse() {
+                    self.joined.insert(task, config.joined.clone());
+                }
+                Outcome::Done
             }
             Action::SetBalance(_) => Outcome::Balanced(Vec::new()),
             _ => Outcome::Done,

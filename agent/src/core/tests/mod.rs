@@ -5,6 +5,7 @@ mod bench;
 mod dying;
 mod health;
 mod hooks;
+mod join;
 mod life;
 mod names;
 mod restart;

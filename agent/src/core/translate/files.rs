@@ -7,7 +7,7 @@ use ::core::net::IpAddr;
 use cluster::Task;
 use runtime::InjectedFile;
 
-use super::{hostname, uses_host_network};
+use super::{hostname, shares_network, uses_host_network};
 
 /// Where DNS answers inside each network namespace.
 const NAMESERVER: &str = "127.0.0.11";
@@ -22,10 +22,14 @@ pub(crate) fn files(
     blobs: &BTreeMap<String, Vec<u8>>,
     gateway: Option<IpAddr>,
 ) -> Result<Vec<InjectedFile>, String> {
-    let mut list = vec![of_root("/etc/hostname", format!("{}\n", hostname(task)))];
-    if !uses_host_network(task) {
-        list.push(of_root("/etc/hosts", hosts(task, gateway)?));
-        list.push(of_root("/etc/resolv.conf", resolv_conf(task)));
+    let mut list = Vec::new();
+    // With another container's network come its files.
+    if !shares_network(task) {
+        list.push(of_root("/etc/hostname", format!("{}\n", hostname(task))));
+        if !uses_host_network(task) {
+            list.push(of_root("/etc/hosts", hosts(task, gateway)?));
+            list.push(of_root("/etc/resolv.conf", resolv_conf(task)));
+        }
     }
     for file in &task.spec.files {
         let content = blobs.get(&file.digest);

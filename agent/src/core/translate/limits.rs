@@ -23,7 +23,10 @@ pub(super) fn resources(compose: &Service) -> Resources {
         memory_swappiness: compose.mem_swappiness.and_then(|value| u64::try_from(value.0).ok()),
         oom_kill_disable: compose.oom_kill_disable,
         oom_score_adj: compose.oom_score_adj.and_then(|score| i32::try_from(score).ok()),
-        shm_bytes: compose.shm_size.and_then(|size| bytes(size.0)),
+        shm_bytes: match compose.ipc.as_deref() {
+            Some("none") => Some(0),
+            _ => compose.shm_size.and_then(|size| bytes(size.0)),
+        },
         realtime_us: compose.cpu_rt_runtime.filter(|time| *time != 0),
         realtime_period_us: compose.cpu_rt_period.and_then(bytes),
         block_io: block_io(compose.blkio_config.as_ref()),

@@ -14,7 +14,7 @@ use cluster::compose_spec::{Hook, PullWhen};
 use cluster::{NetworkName, Task};
 use overlay_net::EndpointSpec;
 use runtime::image::{ImageConfig, PullPolicy};
-use runtime::{ContainerConfig, ExecConfig, HostNamespaces, Seccomp};
+use runtime::{ContainerConfig, ExecConfig, HostNamespaces, Joined, Seccomp};
 
 pub(super) use files::files;
 pub(super) use mounts::{Devices, Volumes, mounted_images, volume_labels};
@@ -30,7 +30,7 @@ use crate::limits::STOP_GRACE_MS;
 pub(super) struct Parts<'a> {
     /// The image's part.
     pub image: &'a ImageConfig,
-    /// Its network namespace; `None` for `network_mode: host` and `none`.
+    /// Its network namespace; `None` when it shares the machine's or another container's.
     pub netns: Option<&'a Path>,
     /// Where its volumes are.
     pub volumes: &'a Volumes,
@@ -73,6 +73,18 @@ pub(super) fn pull_policy(task: &Task) -> Result<PullPolicy, String> {
 #[must_use]
 pub(super) fn uses_host_network(task: &Task) -> bool {
     task.spec.compose.network_mode.as_deref() == Some("host")
+}
+
+/// The task's network has nothing but loopback.
+#[must_use]
+pub(super) fn is_isolated(task: &Task) -> bool {
+    task.spec.compose.network_mode.as_deref() == Some("none")
+}
+
+/// The task shares the network of another container.
+#[must_use]
+fn shares_network(task: &Task) -> bool {
+    task.spec.compose.network_mode.as_deref().is_some_and(|mode| mode.contains(':'))
 }
 
 /// The interfaces of a task, `eth0` first. A hardware address that the service names without a network is that
@@ -217,6 +229,9 @@ pub(super) fn container(task: &Task, origin: &Origin, parts: Parts<'_>) -> Resul
         stop_signal: Some(origin.stop_signal.to_string()),
         log: logging::log(task, &origin.image)?,
         labels,
+        // What it has of other containers is nothing that its task alone could say.
+        joined: Joined::default(),
+        mounts_of: Vec::new(),
     })
 }
 
