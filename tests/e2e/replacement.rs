@@ -109,3 +109,22 @@ services:
     machine.orc(&["exec", "web", "demo", "cat", "/kept/text"]).exits(0).says("still here");
     machine.leaves_nothing();
 }
+
+#[test]
+fn an_anonymous_volume_must_be_made_anew_when_that_is_asked_for() {
+    let machine = Machine::new("renewed");
+    machine.compose("services: {web: {image: orc/demo, command: [demo, sleep], volumes: [/kept]}}\n");
+    machine.orc(&["up", "-d"]).ok();
+    machine.orc(&["exec", "web", "demo", "write", "/kept/text", "still here"]).ok();
+    machine.orc(&["up", "-d", "-V"]).ok();
+    machine.orc(&["exec", "web", "demo", "cat", "/kept/text"]).exits(0).says("still here");
+    machine.orc(&["up", "-d", "--force-recreate", "-V"]).ok();
+    machine.orc(&["exec", "web", "demo", "cat", "/kept/text"]).exits(1).never_says("still here");
+    machine.orc(&["exec", "web", "demo", "write", "/kept/text", "second"]).ok();
+    machine.orc(&["up", "-d", "--force-recreate"]).ok();
+    machine.orc(&["exec", "web", "demo", "cat", "/kept/text"]).exits(0).says("second");
+    // What was given up is deleted, as it belonged to nobody else.
+    let volumes = || machine.shell("ls \"$ORC_DATA_DIR\"/volumes | wc -l").ok().to_owned();
+    eventually("one volume is there", || volumes() == "1");
+    machine.leaves_nothing();
+}

@@ -30,6 +30,9 @@ pub(crate) struct Args {
     /// Keep containers that exist as they are
     #[arg(long)]
     pub(super) no_recreate: bool,
+    /// Give containers that are replaced new anonymous volumes instead of those they had
+    #[arg(short = 'V', long, conflicts_with = "no_recreate")]
+    pub(super) renew_anon_volumes: bool,
     /// Leave alone what the services depend on
     #[arg(long)]
     pub(super) no_deps: bool,
@@ -111,9 +114,6 @@ pub(super) struct Later {
     /// Replace containers when files change (not supported yet)
     #[arg(short, long, hide = true)]
     watch: bool,
-    /// Make anonymous volumes anew (not supported yet)
-    #[arg(short = 'V', long, hide = true)]
-    renew_anon_volumes: bool,
     /// Do not build images (nothing is built)
     #[arg(long, hide = true)]
     no_build: bool,
@@ -137,7 +137,6 @@ impl Later {
         let asked = [
             (self.build, "--build", "build the image with another tool and `orc image load` it"),
             (self.watch, "--watch", "run `orc up -d` after a change: only what changed is replaced"),
-            (self.renew_anon_volumes, "--renew-anon-volumes", "`orc down` and `orc up` make new ones"),
         ];
         match asked.into_iter().find(|(asked, ..)| *asked) {
             Some((_, flag, hint)) => Err(Failure::new(format!("`{flag}` is not supported yet")).hint(hint)),

@@ -124,6 +124,7 @@ fn wish(args: &Args, loaded: &Loaded) -> Outcome<Wish> {
         scale: args.scale.iter().cloned().collect::<BTreeMap<_, _>>(),
         no_recreate: args.no_recreate,
         remove_orphans: args.remove_orphans,
+        renew_volumes: args.renew_anon_volumes,
         no_start: args.no_start,
         how: grace(args),
         ..wish.put
