@@ -24,6 +24,7 @@ pub(crate) fn check(tree: &Node, report: &mut Report) {
         check_words(&entry.node, &place, report);
         check_clock_numbers(&entry.node, &place, report);
         check_quotes(&entry.node, &place, report);
+        check_power(&entry.node, &place, report);
     }
 }
 
@@ -80,6 +81,44 @@ fn check_clock_numbers(service: &Node, place: &Place<'_>, report: &mut Report) {
                 .hint(format!("put it in quotes: \"{text}\"")),
             );
         }
+    }
+}
+
+/// The sockets by which container engines are given orders, by the ends of their paths.
+const ENGINE_SOCKETS: [&str; 4] = ["/docker.sock", "/podman.sock", "/containerd.sock", "/engine.sock"];
+
+/// Mounts by which a container becomes as mighty as this machine's root, whatever confines it otherwise.
+fn check_power(service: &Node, place: &Place<'_>, report: &mut Report) {
+    let place = place.key("volumes");
+    for (index, volume) in
+        service.get("volumes").and_then(Node::as_seq).unwrap_or_default().iter().enumerate()
+    {
+        let (source, read_only) = match volume.as_str() {
+            Some(short) => {
+                let mut parts = short.split(':');
+                let source = parts.next().filter(|_| short.contains(':'));
+                (source, parts.next_back().is_some_and(|flags| flags.split(',').any(|flag| flag == "ro")))
+            }
+            None => {
+                let read_only = volume.get("read_only").is_some_and(|node| node.as_bool() == Some(true));
+                (volume.get("source").and_then(Node::as_str), read_only)
+            }
+        };
+        let what = match source {
+            Some("/") if !read_only => "change every file of this machine",
+            Some(source) if ENGINE_SOCKETS.iter().any(|socket| source.ends_with(socket)) => {
+                "give orders to this machine's container engine"
+            }
+            _ => continue,
+        };
+        report.add(
+            Diagnostic::warning(
+                Code::Suspicious,
+                volume.span,
+                format!("`{}` lets the container {what}", place.index(index)),
+            )
+            .hint("that is as much as being root here: mount only what is needed"),
+        );
     }
 }
 

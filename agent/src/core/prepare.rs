@@ -2,7 +2,7 @@
 //! container itself.
 
 use ::core::net::IpAddr;
-use cluster::{Phase, Task, VolumeName};
+use cluster::{Phase, Problem, Task, Timestamp, VolumeName};
 use runtime::volume::VolumeDevice;
 
 use super::action::Action;
@@ -10,6 +10,7 @@ use super::record::Origin;
 use super::shared::{Shared, Trouble};
 use super::task::{Container, Machine, Step, Todo, Wiring, World};
 use super::translate::{self, Devices, Parts, Volumes};
+use crate::limits::SLOW_STEP_MS;
 
 /// The number of the first projection.
 const FIRST: u64 = 1;
@@ -155,6 +156,25 @@ impl Machine {
             self.trouble = Some(Trouble::lasting(message));
             None
         })
+    }
+
+    /// A step that takes moments and does not end is told: a file system that does not answer (NFS, FUSE) holds up
+    /// whoever touches it, and nobody can say for how long.
+    pub(super) fn note_slowness(&mut self, now: Timestamp) {
+        let doing = match &self.doing {
+            Some((_, Step::Create | Step::Refresh)) => "making",
+            Some((_, Step::Start)) => "starting",
+            _ => return,
+        };
+        let late = self.since.plus_ms(SLOW_STEP_MS);
+        if now < late {
+            return self.wake_at(late);
+        }
+        let seconds = SLOW_STEP_MS / 1000;
+        let message = format!(
+            "{doing} the container has taken more than {seconds} s already: a file system that it mounts may not answer"
+        );
+        self.blocked = Some(Problem { message, retry_at: None });
     }
 }
 

@@ -55,6 +55,8 @@ pub(crate) struct Machine {
     /// The generation that the last start answered.
     pub(super) answered: u64,
     pub(super) doing: Option<(ActionId, Step)>,
+    /// When it began to do it.
+    pub(super) since: Timestamp,
     pub(super) watch: Option<ActionId>,
     pub(super) probe: Option<(ActionId, Timestamp)>,
     pub(super) monitor: Option<Monitor>,
@@ -198,6 +200,7 @@ impl Machine {
             armed: false,
             answered: 0,
             doing: None,
+            since: Timestamp::default(),
             watch: None,
             probe: None,
             monitor: None,
@@ -273,6 +276,7 @@ impl Machine {
                     | (Step::PostStart, Wish::Gone(_) | Wish::Still(_))
             );
             if !gives_up {
+                self.note_slowness(now);
                 return None;
             }
             self.doing = None;
@@ -290,8 +294,9 @@ impl Machine {
     }
 
     /// The action of [`Machine::next`] has its number.
-    pub(crate) fn begin(&mut self, id: ActionId, step: Step) {
-        self.doing = Some((id, step));
+    pub(crate) fn begin(&mut self, id: ActionId, step: Step, now: Timestamp) {
+        (self.doing, self.since) = (Some((id, step)), now);
+        self.note_slowness(now);
     }
 
     /// Its container's first process is there.

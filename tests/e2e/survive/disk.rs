@@ -90,3 +90,36 @@ fn f13_a_folder_of_somebody_else_must_be_refused() {
     assert_eq!(machine.engine(), None);
     machine.shell("rm \"$ORC_DATA_DIR\"").ok();
 }
+
+/// What a container mounts is missing, or lies on a file system that does not answer: that is said, services beside it
+/// run, `down` works, and the missing is found as soon as it is there.
+#[test]
+fn f31_mounts_that_are_missing_or_hang_must_hold_up_nobody_else() {
+    let machine = Machine::new("hung-mount");
+    machine.compose(
+        "
+services:
+  good: {image: orc/demo, command: [demo, sleep]}
+  missing:
+    image: orc/demo
+    command: [demo, sleep, '600']
+    volumes: [{type: bind, source: ./later, target: /data, bind: {create_host_path: false}}]
+  hung: {image: orc/demo, command: [demo, sleep, '601'], volumes: ['./hung/data:/data']}
+",
+    );
+    // A file system whose server never answers; it ends with the machine.
+    let hang = "mkdir -p hung && exec 3<>/dev/fuse && mount -i -t fuse \
+                -o fd=3,rootmode=40000,user_id=0,group_id=0 none hung && touch mounted && exec sleep 900";
+    machine.shell(&format!("sh -c '{hang}' </dev/null >/dev/null 2>&1 &")).ok();
+    eventually("the file system is mounted", || machine.shell("test -e mounted").code == 0);
+    let up = machine.orc(&["up", "-d"]);
+    up.exits(1).says("/later").says("a file system that it mounts may not answer");
+    assert_eq!(machine.pids_of("demo sleep").len(), 1, "the good one runs");
+
+    machine.shell("mkdir later").ok();
+    machine.orc(&["up", "-d", "missing"]).ok();
+    assert_eq!(machine.pids_of("demo sleep 600").len(), 1);
+    machine.orc(&["down", "-t", "1"]).ok();
+    machine.kill(machine.pids_of("sleep 900")[0], "KILL");
+    machine.leaves_nothing();
+}

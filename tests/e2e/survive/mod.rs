@@ -5,6 +5,7 @@ mod clients;
 mod containers;
 mod disk;
 mod engines;
+mod images;
 mod kills;
 mod networks;
 mod page;

@@ -54,3 +54,39 @@ fn f52_mistakes_must_not_cost_data() {
     assert_eq!(machine.orc(&["exec", "-T", "web", "demo", "cat", "/data/kept"]).ok(), "yes");
     machine.leaves_nothing();
 }
+
+/// A Compose file of somebody else asks for the whole machine, or for places outside of its container: the first is
+/// done with a warning that says what it means, the second leads nowhere but into the container.
+#[test]
+fn f45_files_of_others_must_not_reach_further_than_they_say() {
+    let machine = Machine::new("foreign-file");
+    let file = "
+services:
+  box:
+    image: orc/demo
+    command: [demo, sleep]
+    env_file: ../outside.env
+    volumes: ['/:/host', './link:/linked']
+    configs: [{source: note, target: ../../../../planted-by-f45}]
+configs: {note: {content: planted}}
+";
+    machine.compose(file);
+    machine.shell("echo GREETING=hello > ../outside.env && mkdir inside && ln -s inside link").ok();
+    machine.orc(&["up", "-d"]).exits(1).says("must be absolute and without `..`");
+    machine.shell("test ! -e /planted-by-f45").ok();
+
+    machine.compose(&file.replace("../../../../planted-by-f45", "planted-by-f45"));
+    let up = machine.orc(&["up", "-d"]);
+    up.exits(0).says("compose.yaml:7:15").says("lets the container change every file of this");
+    let demo = |args: &[&str]| machine.orc(&[&["exec", "-T", "box", "demo"], args].concat());
+    assert_eq!(demo(&["cat", "/planted-by-f45"]).ok(), "planted");
+    assert_eq!(
+        demo(&["env", "GREETING"]).ok(),
+        "hello",
+        "a file beside the project may be read, as in Compose"
+    );
+    // What a link means is decided once, when the container is made.
+    machine.shell("rm link && ln -s /etc link").ok();
+    assert_ne!(demo(&["cat", "/linked/passwd"]).code, 0);
+    machine.leaves_nothing();
+}

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::bench::{Bench, plain, stop};
 use crate::core::{FailureKind, Outcome};
+use crate::limits::SLOW_STEP_MS;
 
 #[test]
 fn a_task_is_prepared_step_by_step_and_started() {
@@ -47,6 +48,20 @@ fn who_hears_that_it_runs_can_connect() {
     bench.check("zone shop_default web=10.0.0.3\ndo balance 8080/tcp -> 80 of [10.0.0.3]");
     bench.work();
     bench.check("say 2 started running generation 1 healthy");
+}
+
+#[test]
+fn a_start_that_does_not_end_is_told_and_can_still_succeed() {
+    let mut bench = Bench::new();
+    bench.task("web", 1, plain());
+    bench.complete();
+    bench.work_until("start 1");
+    bench.pass(SLOW_STEP_MS - 1);
+    assert!(!bench.last_words().contains("starting the container has taken"), "{}", bench.last_words());
+    bench.pass(1);
+    assert!(bench.last_words().contains("starting the container has taken"), "{}", bench.last_words());
+    bench.work();
+    assert_eq!(bench.last_words(), "say 1 started running generation 1");
 }
 
 #[test]
