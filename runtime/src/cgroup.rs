@@ -5,6 +5,7 @@
 
 mod counters;
 pub(crate) mod device;
+mod made;
 mod realtime;
 
 use std::fs;
@@ -55,6 +56,13 @@ impl Cgroup {
         self.hierarchies.iter().map(|hierarchy| hierarchy.folder.as_path()).filter(|folder| folder.is_dir())
     }
 
+    /// The folders in the hierarchies that keep limits: all of v1 where there are some, else that of v2.
+    fn limiting(&self) -> impl Iterator<Item = &Path> {
+        let v1 = self.hierarchies.iter().any(|hierarchy| !hierarchy.controllers.is_empty());
+        let all = self.hierarchies.iter().filter(move |hierarchy| v1 != hierarchy.controllers.is_empty());
+        all.map(|hierarchy| hierarchy.folder.as_path())
+    }
+
     /// Moves the calling process in.
     pub(crate) fn join(&self) -> io::Result<()> {
         self.existing().try_for_each(|folder| fs::write(folder.join("cgroup.procs"), "0"))
@@ -63,11 +71,10 @@ impl Cgroup {
     /// Makes the folders where limits will be kept, parents included. A group of somebody else that is removed
     /// at the same time may take a common parent with it; then it is tried again.
     pub(crate) fn ensure(&self) -> io::Result<()> {
-        let v1 = self.hierarchies.iter().any(|hierarchy| !hierarchy.controllers.is_empty());
-        for hierarchy in self.hierarchies.iter().filter(|h| v1 != h.controllers.is_empty()) {
+        for folder in self.limiting() {
             let mut result = Ok(());
             for _ in 0..limits::CGROUP_CREATE_TRIES {
-                result = fs::create_dir_all(&hierarchy.folder);
+                result = fs::create_dir_all(folder);
                 if result.is_ok() {
                     break;
                 }

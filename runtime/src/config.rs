@@ -61,6 +61,8 @@ pub struct ContainerConfig {
     /// Small files that orc puts into the container. Their content is never written to `data_dir`.
     pub files: Vec<InjectedFile>,
     pub resources: Resources,
+    /// The group above its own: below the engine's, or, when it begins with a slash, from the top of each hierarchy.
+    pub cgroup_parent: Option<String>,
     /// Devices of the machine beyond those that every container has.
     pub devices: Vec<Device>,
     /// Devices that files in `/etc/cdi` and `/var/run/cdi` describe, by their full names: `nvidia.com/gpu=all`.

@@ -111,6 +111,15 @@ pub(crate) fn cgroup_parent(engine_id: &str) -> String {
     format!("/orc/{engine_id}")
 }
 
+/// The group above a container's own. A dot keeps those that are asked for apart from the containers beside them.
+pub(crate) fn cgroup_parent_of(engine_id: &str, asked: Option<&str>) -> String {
+    match asked {
+        None => cgroup_parent(engine_id),
+        Some(path) if path.starts_with('/') => path.trim_end_matches('/').to_owned(),
+        Some(name) => format!("{}/.{}", cgroup_parent(engine_id), name.trim_end_matches('/')),
+    }
+}
+
 /// Replaces `path` by `value` in one step. `durable` waits until it is safe from a power failure.
 pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T, durable: bool) -> Result<()> {
     let bytes =

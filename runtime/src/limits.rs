@@ -47,5 +47,7 @@ pub const TREE_DEPTH: usize = 200;
 pub const SHARING_DEPTH: usize = 16;
 /// Pause between two looks at a v1 cgroup that is being emptied.
 pub const CGROUP_RETRY: Duration = Duration::from_millis(2);
+/// Path of a cgroup that is asked for, in bytes.
+pub const CGROUP_PARENT_BYTES: usize = 512;
 /// How often making a cgroup is tried while somebody else removes its parent.
 pub const CGROUP_CREATE_TRIES: u32 = 10;

@@ -206,13 +206,16 @@ impl Runtime {
                 runtime.wait(&id).await?;
             }
             let (inner, name) = (runtime.inner.clone(), id.clone());
-            blocking(move || create::remove(&inner, &name)).await?;
+            let parent = blocking(move || create::remove(&inner, &name)).await?;
             let last = {
                 let mut containers = runtime.inner.containers();
                 containers.remove(&id);
                 containers.is_empty()
             };
             drop(guard);
+            if let Some(parent) = parent {
+                runtime.remove_parent_cgroup(&parent).await;
+            }
             if last {
                 runtime.remove_own_cgroup().await;
             }
@@ -228,6 +231,16 @@ impl Runtime {
             if let Ok(cgroup) = Cgroup::at(&path) {
                 cgroup.remove_if_empty();
             }
+        }
+    }
+
+    /// A group that a container asked for, as far as this engine made it and nobody is left in it; not while one
+    /// starts, which may be about to use it.
+    async fn remove_parent_cgroup(&self, asked: &str) {
+        let _alone = self.inner.starting.write().await;
+        let engine = &self.inner.config.engine_id;
+        if let Ok(cgroup) = Cgroup::at(&folders::cgroup_parent_of(engine, Some(asked))) {
+            cgroup.remove_if_made_by(engine);
         }
     }
 
@@ -298,12 +311,15 @@ impl Inner {
         Folders::of(&self.config, id)
     }
 
-    fn cgroup_path(&self, id: &str) -> String {
-        format!("{}/{id}", folders::cgroup_parent(&self.config.engine_id))
+    /// Of a container that is not there: where it would be without a wish of its own.
+    fn cgroup_path(&self, id: &str) -> Result<String> {
+        let stored = create::stored(&self.folders(id))?;
+        let asked = stored.as_ref().and_then(|stored| stored.config.cgroup_parent.as_deref());
+        Ok(format!("{}/{id}", folders::cgroup_parent_of(&self.config.engine_id, asked)))
     }
 
     fn cgroup(&self, id: &str) -> Result<Cgroup> {
-        Cgroup::at(&self.cgroup_path(id)).map_err(Error::system("cannot find the cgroup hierarchies"))
+        Cgroup::at(&self.cgroup_path(id)?).map_err(Error::system("cannot find the cgroup hierarchies"))
     }
 
     fn containers(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Entry>>> {

@@ -294,3 +294,48 @@ fn an_image_that_must_not_be_pulled_must_not_be_pulled() {
     machine.orc(&["up", "-d"]).exits(1).says("registry.invalid/none:1").never_says("resolve");
     machine.leaves_nothing();
 }
+
+#[test]
+fn a_container_must_be_in_the_cgroup_that_it_asks_for_and_leave_none_behind() {
+    let machine = Machine::new("cgroup-parent");
+    let unified = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    let top = Path::new("/sys/fs/cgroup").join(if unified { "" } else { "pids" });
+    let name = format!("orc-e2e-parent-{}", std::process::id());
+    // Its owner's group stays; what the engine makes in other hierarchies, and below it, does not.
+    let owned = top.join(&name);
+    std::fs::create_dir_all(&owned).expect("a cgroup can be made");
+    machine.compose(&format!(
+        "
+services:
+  box: {{image: orc/demo, command: [demo, sleep], cgroup_parent: /{name}/below}}
+  own: {{image: orc/demo, command: [demo, sleep, '1000000'], cgroup_parent: shop}}
+  wrong: {{image: orc/demo, profiles: [wrong], cgroup_parent: ../up}}
+"
+    ));
+    machine.orc(&["up", "-d"]).ok();
+    let groups = |service: &str| {
+        let container = machine.ps().into_iter().find(|container| container["Service"] == service);
+        let pid = container.expect("it is there")["Pid"].as_u64().expect("it runs");
+        machine.shell(&format!("cat /proc/{pid}/cgroup")).ok().to_owned()
+    };
+    assert!(groups("box").contains(&format!("/{name}/below/")), "{}", groups("box"));
+    assert!(groups("own").contains("/.shop/"), "{}", groups("own"));
+    // It is found there by all that looks for it, also for another engine.
+    let engine = machine.engine().expect("an engine");
+    machine.kill(engine, "KILL");
+    inside(&machine, &["echo", "in"]).exits(0).says("in");
+    machine.orc(&["pause", "box"]).ok();
+    machine.orc(&["unpause", "box"]).ok();
+    machine
+        .orc(&["--profile", "wrong", "up", "-d", "wrong"])
+        .exits(1)
+        .says("`../up` is not the path of a cgroup");
+    machine.orc(&["down", "-t", "1"]).ok();
+    assert!(owned.is_dir() && !owned.join("below").exists(), "{}", owned.display());
+    let others = std::fs::read_dir("/sys/fs/cgroup").expect("cgroups").flatten();
+    let left =
+        others.map(|hierarchy| hierarchy.path().join(&name)).find(|path| *path != owned && path.exists());
+    assert_eq!(left, None);
+    std::fs::remove_dir(&owned).expect("nobody is in it");
+    machine.leaves_nothing();
+}

@@ -39,7 +39,7 @@ pub(super) const TABLE: &[(&str, Support)] = &[
     ("services.*.cap_add", Honoured),
     ("services.*.cap_drop", Honoured),
     ("services.*.cgroup", Honoured),
-    ("services.*.cgroup_parent", Needs("the choice of parent cgroups")),
+    ("services.*.cgroup_parent", Honoured),
     ("services.*.command", Honoured),
     ("services.*.configs", Honoured),
     ("services.*.container_name", Honoured),

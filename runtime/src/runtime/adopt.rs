@@ -64,7 +64,7 @@ impl Runtime {
         let inner = self.inner.clone();
         let removed = blocking(move || {
             kill_shim(&inner, &id)?;
-            create::remove(&inner, &id)
+            create::remove(&inner, &id).map(drop)
         })
         .await;
         if let Err(error) = removed {

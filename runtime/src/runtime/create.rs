@@ -102,16 +102,20 @@ fn writable(image: &Image, folder: &Path) -> Result<OverlayMount> {
     Ok(OverlayMount { lower, upper, work })
 }
 
-/// Removes a container that does not run. What does not exist is fine.
-pub(super) fn remove(inner: &Inner, id: &str) -> Result<()> {
+/// Removes a container that does not run. What does not exist is fine. Gives the cgroup above its own that it asked
+/// for.
+pub(super) fn remove(inner: &Inner, id: &str) -> Result<Option<String>> {
     let folders = inner.folders(id);
+    let (asked, cgroup) =
+        (stored(&folders)?.and_then(|stored| stored.config.cgroup_parent), inner.cgroup(id)?);
     // First: what follows may take long, and a crash in between must not leave half a container.
     folders::remove_file(&folders.config())?;
-    clean_up(&folders, &inner.cgroup(id)?)?;
+    clean_up(&folders, &cgroup)?;
     let failed = |source| Error::Image { id: id.to_owned(), source: Box::new(source) };
     inner.snapshots.remove(id).map_err(failed)?;
     folders::remove_dir(&folders.run)?;
-    folders::remove_dir(&folders.durable)
+    folders::remove_dir(&folders.durable)?;
+    Ok(asked)
 }
 
 fn write_files(folders: &Folders, files: &[InjectedFile]) -> Result<()> {
@@ -172,6 +176,11 @@ fn check(config: &ContainerConfig) -> Result<()> {
             "it cannot be in two networks, another container's and one of its own".to_owned(),
         ));
     }
+    if let Some(parent) = config.cgroup_parent.as_deref().filter(|parent| !is_group(parent)) {
+        return Err(invalid(format!(
+            "`{parent}` is not the path of a cgroup: letters, digits, `-_.:@` and `/`"
+        )));
+    }
     let targets = config.mounts.iter().map(|m| &m.target).chain(config.files.iter().map(|f| &f.target));
     for target in targets {
         if !target.starts_with('/') || target.split('/').any(|part| part == "..") {
@@ -188,6 +197,15 @@ fn check(config: &ContainerConfig) -> Result<()> {
         Some((name, _)) => Err(invalid(format!("`{name}` cannot be the name of a variable"))),
         None => Ok(()),
     }
+}
+
+/// A name, or a path of names; no name begins with a dot.
+fn is_group(path: &str) -> bool {
+    let plain = |name: &str| {
+        name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:@".contains(&b)) && !name.starts_with('.')
+    };
+    let names = path.strip_prefix('/').unwrap_or(path).trim_end_matches('/');
+    path.len() <= limits::CGROUP_PARENT_BYTES && names.split('/').all(|name| !name.is_empty() && plain(name))
 }
 
 pub(super) fn check_content(id: &str, target: &str, content: &[u8]) -> Result<()> {
@@ -217,6 +235,9 @@ mod tests {
         check(|c| c.id = "../x".into(), "an id has");
         check(|c| c.id = String::new(), "an id has");
         check(|c| c.id = "x".repeat(65), "an id has");
+        check(|c| c.cgroup_parent = Some("/system.slice/shop".into()), "");
+        check(|c| c.cgroup_parent = Some("../x".into()), "is not the path of a cgroup");
+        check(|c| c.cgroup_parent = Some("/".into()), "is not the path of a cgroup");
         check(|c| c.cap_add = vec!["FLY".into()], "`FLY` is not a capability");
         check(|c| c.env = vec![("A=B".into(), String::new())], "`A=B` cannot be the name");
         check(|c| c.working_dir = Some("srv".into()), "`srv` must be absolute");

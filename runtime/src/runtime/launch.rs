@@ -86,7 +86,7 @@ fn spawn(inner: &Inner, id: &str, given: Option<UnixStream>) -> Result<(Child, O
         images: stored.images,
         durable: folders.durable.clone(),
         run: folders.run.clone(),
-        cgroup: inner.cgroup_path(id),
+        cgroup: inner.cgroup_path(id)?,
         program: inner.program.clone(),
         oci_runtime,
     };
@@ -98,6 +98,12 @@ fn spawn(inner: &Inner, id: &str, given: Option<UnixStream>) -> Result<(Child, O
     parent
         .and_then(|parent| parent.ensure())
         .map_err(Error::system("cannot make a cgroup for containers"))?;
+    if let Some(asked) = &bundle.config.cgroup_parent {
+        let engine = &inner.config.engine_id;
+        Cgroup::at(&folders::cgroup_parent_of(engine, Some(asked)))
+            .and_then(|parent| parent.ensure_as(engine))
+            .map_err(Error::system(format!("cannot make the cgroup `{asked}` for a container")))?;
+    }
     // From here on the earlier run is forgotten; until the new one writes its own it counts as created.
     folders::remove_file(&folders.started())?;
     folders::remove_file(&folders.exit())?;
