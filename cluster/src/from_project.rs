@@ -122,6 +122,12 @@ fn service_spec(
     service: &compose_spec::Service,
     files: &FileDigests,
 ) -> Result<ServiceSpec, String> {
+    let mut service = service.clone();
+    if let Some(mode) = machine_mode(names, &service)? {
+        service.networks.clear();
+        service.network_mode = Some(mode);
+    }
+    let service = &service;
     let networks = attachments(names, service)?;
     if let Some(port) = service.ports.iter().find(|port| u16::try_from(port.target).is_err()) {
         return Err(format!("no container has a port {}", port.target));
@@ -179,6 +185,18 @@ fn bind_ports(names: &Names<'_>, spec: &mut ServiceSpec) -> Result<(), String> {
         port.host_ip = Some(binding.to_string());
     }
     Ok(())
+}
+
+/// Docker's own networks `host` and `none`, joined as external ones, are what `network_mode` calls so.
+fn machine_mode(names: &Names<'_>, service: &compose_spec::Service) -> Result<Option<String>, String> {
+    let joined = service.networks.keys().filter_map(|key| names.network(key));
+    let own = |spec: &NetworkSpec| spec.compose.external && matches!(spec.name.0.as_str(), "host" | "none");
+    match joined.into_iter().find(own) {
+        Some(spec) if service.networks.len() > 1 => {
+            Err(format!("network `{}` cannot be joined together with others", spec.name))
+        }
+        found => Ok(found.map(|spec| spec.name.0)),
+    }
 }
 
 /// The networks of a service: those it names, else the default one; none when `network_mode` says how its

@@ -24,9 +24,8 @@ fn fingerprint(service: &Service) -> String {
     service.depends_on.clear();
     service.profiles.clear();
     if let Some(deploy) = &mut service.deploy {
-        // Labels are the service's, not its containers', and placement is about those that are made next.
+        // They are the service's, not its containers'.
         deploy.labels.clear();
-        deploy.placement = None;
         deploy.replicas = None;
         deploy.update_config = None;
         deploy.rollback_config = None;

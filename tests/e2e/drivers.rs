@@ -84,7 +84,8 @@ fn what_a_driver_does_not_know_must_be_refused_with_its_place() {
         machine.orc(&["up", "-d"])
     };
     up("networks:\n  x: {driver: macvlan}").exits(1).says("compose.yaml:6:15").says("network drivers");
-    up("networks:\n  x: {driver_opts: {parent: eth1}}").exits(1).says("compose.yaml:6:21");
+    let unknown = up("networks:\n  x: {driver_opts: {parent: eth1}}");
+    unknown.exits(1).says("compose.yaml:6:21").says("a bridge takes `com.docker.network.driver.mtu`");
     up("networks:\n  x: {driver_opts: {com.docker.network.driver.mtu: 12}}")
         .exits(1)
         .says("from 1280 to 65535");

@@ -128,3 +128,25 @@ services:
     assert_ne!(inside(&machine, "other", &["resolve", "database"]).code, 0);
     machine.leaves_nothing();
 }
+
+#[test]
+fn the_machines_own_network_and_none_must_be_joinable_as_external_ones() {
+    let machine = Machine::new("external-host");
+    machine.compose(
+        "
+services:
+  open: {image: orc/demo, command: [demo, serve, '8124'], networks: [machine]}
+  shut: {image: orc/demo, command: [demo, sleep], networks: [nothing]}
+  both: {image: orc/demo, profiles: [both], networks: [machine, default]}
+networks:
+  machine: {name: host, external: true}
+  nothing: {name: none, external: true}
+",
+    );
+    machine.orc(&["up", "-d"]).ok();
+    machine.answers("127.0.0.1:8124");
+    assert_eq!(inside(&machine, "shut", &["ls", "/sys/class/net"]).exits(0).stdout.trim(), "lo");
+    let both = machine.orc(&["--profile", "both", "up", "-d"]);
+    both.exits(1).says("network `host` cannot be joined together with others");
+    machine.leaves_nothing();
+}

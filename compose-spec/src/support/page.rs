@@ -1,6 +1,6 @@
 //! The status of every attribute as a page for people: `docs/compose-support.md`.
 
-use super::table::{ALLOWED, CLUSTER_VALUES, VALUES};
+use super::table::{ALLOWED, CLUSTER_VALUES, KEYS, VALUES};
 use super::{Support, Target, any, status};
 use crate::format::{Object, PROJECT, Shape};
 use Support::{Honoured, Needs, Refused, Requires};
@@ -74,6 +74,9 @@ fn values() -> String {
             "anywhere",
             *support,
         );
+    }
+    for (path, _, support) in KEYS {
+        row(&format!("{path}.*"), "another name", "anywhere", *support);
     }
     text
 }

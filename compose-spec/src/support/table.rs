@@ -270,19 +270,31 @@ pub(super) const KEYS: &[(&str, &[&str], Support)] = &[
             "com.docker.network.bridge.enable_ip_masquerade",
             "com.docker.network.bridge.host_binding_ipv4",
         ],
-        Needs("this option of networks"),
+        Refused(
+            "a bridge takes `com.docker.network.driver.mtu` and, behind `com.docker.network.bridge.`, `enable_icc`, \
+             `enable_ip_masquerade` and `host_binding_ipv4`",
+        ),
     ),
     (
         "services.*.logging.options",
         &["max-size", "max-file", "tag", "syslog-address", "syslog-facility", "syslog-format"],
-        Needs("this option of logging"),
+        Refused(
+            "a log takes `max-size` and `max-file`, that of the machine also `tag`, `syslog-address`, \
+             `syslog-facility` and `syslog-format`",
+        ),
     ),
     (
         "services.*.networks.*.driver_opts",
         &["com.docker.network.endpoint.ifname", "com.docker.network.endpoint.sysctls"],
-        Needs("this option of interfaces"),
+        Refused(
+            "an interface takes `com.docker.network.endpoint.ifname` and `com.docker.network.endpoint.sysctls`",
+        ),
     ),
-    ("volumes.*.driver_opts", &["type", "o", "device"], Refused("the driver `local` has no such option")),
+    (
+        "volumes.*.driver_opts",
+        &["type", "o", "device"],
+        Refused("the driver `local` takes `type`, `o` and `device`"),
+    ),
 ];
 
 /// Values of otherwise unsupported attributes that mean what the engine does anyway.

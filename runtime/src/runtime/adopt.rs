@@ -103,7 +103,7 @@ fn look(inner: &Inner, id: &str) -> Result<Adopted> {
     // The shim first: if it ends after this look, its handle tells; if before, its record is there already.
     match (shim.and_then(ProcessId::open), started) {
         (Some(handle), Some(started)) => {
-            inner.mounted.take(&stored.config)?;
+            inner.mounted.found(&stored.config);
             return Ok(Adopted::Running(started, handle));
         }
         // Its engine died while it was starting the container, so nobody knows of it: it is as if it never began.

@@ -23,15 +23,15 @@ struct Users {
 }
 
 impl Mounted {
-    /// A container starts, or was found running: what it needs is mounted. Blocking.
+    /// A container was found running: what it needs is mounted.
+    pub(super) fn found(&self, config: &ContainerConfig) {
+        devices(config).for_each(|(folder, _)| drop(self.note(folder, &config.id)));
+    }
+
+    /// A container starts: what it needs is mounted. Blocking.
     pub(super) fn take(&self, config: &ContainerConfig) -> Result<()> {
         for (folder, device) in devices(config) {
-            let gate = {
-                let mut folders = locked(&self.folders);
-                let users = folders.entry(folder.to_owned()).or_default();
-                users.ids.insert(config.id.clone());
-                users.gate.clone()
-            };
+            let gate = self.note(folder, &config.id);
             let _alone = locked(&gate);
             device::attach(folder, device).map_err(|error| Error::Start {
                 id: config.id.clone(),
@@ -42,6 +42,13 @@ impl Mounted {
             })?;
         }
         Ok(())
+    }
+
+    fn note(&self, folder: &Path, id: &str) -> Arc<Mutex<()>> {
+        let mut folders = locked(&self.folders);
+        let users = folders.entry(folder.to_owned()).or_default();
+        users.ids.insert(id.to_owned());
+        users.gate.clone()
     }
 
     /// A container has ended: what nobody uses any more is unmounted.

@@ -1,11 +1,12 @@
 //! Volumes whose data are elsewhere: what the options of Docker's `local` driver mount over a volume's folder.
 
 use std::ffi::CString;
+use std::fs;
 use std::io;
 use std::net::ToSocketAddrs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     MountFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, mount_remount, unmount,
@@ -34,10 +35,10 @@ struct Options {
 
 /// Mounts it at the folder, unless something is mounted there already.
 pub(crate) fn attach(folder: &Path, device: &VolumeDevice) -> io::Result<()> {
-    std::fs::create_dir_all(folder)?;
     if is_mounted(folder)? {
         return Ok(());
     }
+    fs::create_dir_all(folder)?;
     let options = parse(&device.options);
     let source = device.source.as_str();
     if options.bind {
@@ -61,13 +62,37 @@ pub(crate) fn detach(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the folder is the top of a mount; one that does not exist is none.
+/// Whether something is mounted at the folder, as proc_pid_mountinfo(5) says: to look at the folder itself would mean to
+/// wait for a server of files that may be gone.
 fn is_mounted(folder: &Path) -> io::Result<bool> {
-    match rustix::fs::statx(CWD, folder, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE) {
-        Ok(found) => Ok(found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)),
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
-        Err(error) => Err(error.into()),
+    let (Some(above), Some(name)) = (folder.parent(), folder.file_name()) else { return Ok(false) };
+    let folder = match fs::canonicalize(above) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        above => above?.join(name),
+    };
+    let mounts = fs::read("/proc/self/mountinfo")?;
+    let mut points = mounts.split(|b| *b == b'\n').filter_map(|line| line.split(|b| *b == b' ').nth(4));
+    Ok(points.any(|point| unescaped(point) == folder.as_os_str().as_bytes()))
+}
+
+/// The kernel writes blanks and backslashes as three octal digits behind a backslash.
+fn unescaped(point: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(point.len());
+    let mut rest = point;
+    while let [first, others @ ..] = rest {
+        let digits = others.get(..3).filter(|_| *first == b'\\').and_then(|d| std::str::from_utf8(d).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                plain.push(byte);
+                rest = &others[3..];
+            }
+            None => {
+                plain.push(*first);
+                rest = others;
+            }
+        }
     }
+    plain
 }
 
 /// Tells the flags of mount(2) from what is for the file system.
@@ -124,6 +149,14 @@ mod tests {
         check("bind,ro", true, MountFlags::RDONLY, "");
         check("size=10m, uid=1000,noexec,rw", false, MountFlags::NOEXEC, "size=10m,uid=1000");
         check("addr=192.0.2.1,nolock,soft", false, MountFlags::empty(), "addr=192.0.2.1,nolock,soft");
+    }
+
+    #[test]
+    fn mount_points_are_read_as_the_kernel_writes_them() {
+        assert_eq!(unescaped(br"/a\040b\134c\9"), b"/a b\\c\\9");
+        assert!(is_mounted(Path::new("/proc")).unwrap());
+        assert!(!is_mounted(Path::new("/proc/self")).unwrap());
+        assert!(!is_mounted(Path::new("/no-such/folder")).unwrap());
     }
 
     #[test]
