@@ -7,6 +7,7 @@ use rustix::process::{Signal, pidfd_send_signal};
 
 use super::watch::{Entry, clean_up, outcome, watch};
 use super::{Inner, Runtime, blocking, create};
+use crate::bundle::Bundle;
 use crate::cgroup;
 use crate::error::{Error, Result, chain};
 use crate::folders;
@@ -103,7 +104,9 @@ fn look(inner: &Inner, id: &str) -> Result<Adopted> {
     // The shim first: if it ends after this look, its handle tells; if before, its record is there already.
     match (shim.and_then(ProcessId::open), started) {
         (Some(handle), Some(started)) => {
-            inner.mounted.found(&stored.config);
+            // With the mounts that it has of others.
+            let bundle: Option<Bundle> = folders::read_json(&folders.bundle()).unwrap_or_default();
+            inner.mounted.found(bundle.as_ref().map_or(&stored.config, |bundle| &bundle.config));
             return Ok(Adopted::Running(started, handle));
         }
         // Its engine died while it was starting the container, so nobody knows of it: it is as if it never began.
