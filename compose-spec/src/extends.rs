@@ -6,6 +6,7 @@ use std::rc::Rc;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::environment::Environment;
 use crate::format::SERVICE;
+use crate::include::Scope;
 use crate::limits;
 use crate::loader::{EXTENDED, Loader};
 use crate::merge;
@@ -30,13 +31,9 @@ struct Target {
 }
 
 impl Loader<'_> {
-    /// Resolves every `extends` of a document that was read from `path`.
-    pub(crate) fn resolve_extends(
-        &mut self,
-        document: &mut Node,
-        path: &Path,
-        environment: &Rc<Environment>,
-    ) {
+    /// Resolves every `extends` of a document that was read from `path`. Files are named relative to the project's
+    /// folder, and in an extended file relative to that file's.
+    pub(crate) fn resolve_extends(&mut self, document: &mut Node, path: &Path, scope: &Scope) {
         let Some(services) = document.get_mut("services").and_then(Node::as_map_mut) else { return };
         let mut services = std::mem::take(services);
         let heirs =
@@ -45,7 +42,7 @@ impl Loader<'_> {
         let settled: Vec<(String, Option<Node>)> = heirs
             .into_iter()
             .map(|name| {
-                let settled = self.settled(&services, path, &name, environment, &mut Vec::new());
+                let settled = self.settled(&services, path, &name, scope, &mut Vec::new());
                 (name, settled)
             })
             .collect();
@@ -68,7 +65,7 @@ impl Loader<'_> {
         services: &Map,
         path: &Path,
         name: &str,
-        environment: &Rc<Environment>,
+        scope: &Scope,
         chain: &mut Vec<Step>,
     ) -> Option<Node> {
         let mut service = services.get(name)?.node.clone();
@@ -86,15 +83,16 @@ impl Loader<'_> {
                 if !self.is_something(services, name, &target, path)? {
                     return Some(unresolved);
                 }
-                self.settled(services, path, &target.service, environment, chain)?
+                self.settled(services, path, &target.service, scope, chain)?
             }
             Some((file, span)) => {
-                let file = paths::absolute(&paths::folder(path), Path::new(file));
-                let others = self.extended_file(&file, *span, environment)?;
+                let file = paths::absolute(&scope.base, Path::new(file));
+                let others = self.extended_file(&file, *span, &scope.environment)?;
                 if !self.is_something(&others, name, &target, &file)? {
                     return Some(unresolved);
                 }
-                self.settled(&others, &file, &target.service, environment, chain)?
+                let inner = Scope { base: paths::folder(&file), ..scope.clone() };
+                self.settled(&others, &file, &target.service, &inner, chain)?
             }
         };
         if service.as_map().is_none() {

@@ -52,7 +52,6 @@ impl Loader<'_> {
             crate::schema::check(&mut includes, rule, &place, key, &mut self.report);
         }
         let Value::Seq(entries) = includes.value else { return };
-        let folder = paths::folder(path);
         for entry in &entries {
             let include = read_entry(entry);
             for (key, unknown) in
@@ -64,17 +63,17 @@ impl Loader<'_> {
                 self.report.warning(entry.span, "this entry of `include` has no path and includes nothing");
                 continue;
             }
-            if let Some(included) = self.included(&include, path, &folder, scope) {
+            if let Some(included) = self.included(&include, path, scope) {
                 add(document, included, self);
             }
         }
     }
 
-    fn included(&mut self, include: &Include, path: &Path, folder: &Path, scope: &Scope) -> Option<Node> {
+    fn included(&mut self, include: &Include, path: &Path, scope: &Scope) -> Option<Node> {
         let files: Vec<(PathBuf, Span)> = include
             .paths
             .iter()
-            .map(|(text, span)| (paths::absolute(folder, Path::new(text)), *span))
+            .map(|(text, span)| (paths::absolute(&scope.base, Path::new(text)), *span))
             .collect();
         let mut chain = scope.chain.clone();
         chain.push(path.to_owned());
@@ -176,7 +175,7 @@ impl Loader<'_> {
     ) {
         self.interpolate(&mut document, &scope.environment);
         self.check_services(&document);
-        self.resolve_extends(&mut document, path, &scope.environment);
+        self.resolve_extends(&mut document, path, scope);
         self.resolve_includes(&mut document, path, scope);
         let mut whole = match merged.take() {
             Some(mut base) => {
@@ -230,6 +229,9 @@ fn read_entry(entry: &Node) -> Include {
     Include {
         paths: list("path"),
         env_files: list("env_file"),
-        project_directory: entry.get_str("project_directory").map(str::to_owned),
+        project_directory: entry
+            .get_str("project_directory")
+            .filter(|folder| !folder.is_empty())
+            .map(str::to_owned),
     }
 }

@@ -83,3 +83,28 @@ fn files_may_not_include_one_another() {
     refused(fixture, "files include one another in a circle: compose.yaml -> a.yaml -> compose.yaml");
     refused("include: [nope.yaml]\nservices: {}", "cannot read the included file nope.yaml");
 }
+
+#[test]
+fn extended_and_included_files_are_found_from_the_projects_folder() {
+    let folders = |fixture: &str, files: &[&str], project_directory: Option<&str>| {
+        let json = crate::support::json_with(fixture, |request| {
+            request.files = files.iter().map(Into::into).collect();
+            request.project_directory = project_directory.map(Into::into);
+        });
+        json["services"]["web"]["build"]["context"].clone()
+    };
+    for over in ["services: {web: {extends: {file: x.yaml, service: web}}}", "include: [x.yaml]"] {
+        let fixture = format!(
+            "--- a/compose.yaml\nservices: {{db: {{image: d}}}}\n--- b/over.yaml\n{over}\n\
+             --- a/x.yaml\nservices: {{web: {{build: .}}}}\n--- c/x.yaml\nservices: {{web: {{build: .}}}}\n"
+        );
+        let files = ["a/compose.yaml", "b/over.yaml"];
+        assert_eq!(folders(&fixture, &files, None), "/work/shop/a", "{over}");
+        assert_eq!(folders(&fixture, &files, Some("c")), "/work/shop/c", "{over}");
+    }
+    let nested = "--- compose.yaml\ninclude: [{path: a/i.yaml, project_directory: b}]\nservices: {}\n\
+                  --- a/i.yaml\nservices: {web: {extends: {file: c/x.yaml, service: web}}}\n\
+                  --- b/c/x.yaml\nservices: {web: {extends: {file: y.yaml, service: web}}}\n\
+                  --- b/c/y.yaml\nservices: {web: {build: .}}\n";
+    assert_eq!(folders(nested, &["compose.yaml"], None), "/work/shop/b/c");
+}
