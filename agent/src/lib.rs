@@ -59,6 +59,8 @@ pub struct AgentConfig {
     pub docker_config: Option<PathBuf>,
     /// Docker's `certs.d` with the certificates of registries.
     pub docker_certs: Option<PathBuf>,
+    /// Docker's `daemon.json` with the mirrors of Docker Hub.
+    pub docker_daemon: Option<PathBuf>,
     /// The executable that is run as shims and that the image `orc/demo` is made from. `None`: this process's own.
     pub program: Option<PathBuf>,
 }
@@ -111,6 +113,7 @@ pub async fn start(config: AgentConfig, manager: Channel) -> Result<Agent, Error
     let credentials = runtime::image::Credentials {
         docker_config: config.docker_config.clone(),
         docker_certs: config.docker_certs.clone(),
+        docker_daemon: config.docker_daemon.clone(),
     };
 
     let (events, inbox) = run::channel();

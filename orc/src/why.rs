@@ -178,7 +178,7 @@ impl Look<'_> {
             links.push(link("exit", well, text));
         }
         match (&container.health, container.is_alive()) {
-            (Health::Starting, true) => links.push(link("health", false, "no check has decided yet")),
+            (Health::Starting, true) => links.push(link("health", false, undecided(container))),
             (Health::Healthy, true) => links.push(link("health", true, "the last check succeeded")),
             (Health::Unhealthy { failing_streak, output }, true) => {
                 let text =
@@ -201,6 +201,16 @@ impl Look<'_> {
             ContainerState::Stopping => links.push(link("next", false, "it is being stopped")),
             _ => {}
         }
+    }
+}
+
+/// Failures do not count while a container starts, but they may tell why it never will.
+fn undecided(container: &ContainerStatus) -> String {
+    match container.checks.last() {
+        Some(check) if check.code != 0 => {
+            format!("no check has succeeded yet, the last said: {}", check.output.trim())
+        }
+        _ => "no check has decided yet".to_owned(),
     }
 }
 

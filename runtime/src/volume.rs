@@ -13,7 +13,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, Stat, Timestamps, Uid, XattrFlags};
@@ -46,6 +46,8 @@ pub struct Volume {
 const FACTS: &str = "volume.json";
 const DATA: &str = "_data";
 const FILLING: &str = "filling";
+/// The mode of a volume that nobody has used yet; it is root's.
+const NEW: u32 = 0o755;
 /// Begins the names of volumes that are being removed; no volume can be called so.
 const GONE: &str = ".gone-";
 
@@ -75,7 +77,7 @@ impl Volumes {
         let dir = self.of(name)?;
         let data = dir.join(DATA);
         fs::create_dir_all(&data).map_err(Error::file("cannot create", &data))?;
-        set_mode(&data, 0o755)?;
+        set_mode(&data, NEW)?;
         let volume = Volume { name: name.to_owned(), labels: labels.clone(), path: data };
         let text = serde_json::to_vec(&volume).map_err(|e| Error::malformed(FACTS, e))?;
         let mut file =
@@ -168,8 +170,9 @@ impl Volumes {
 }
 
 /// Fills an empty volume with what a container's image has at `target`: content, owner, mode, times and extended
-/// attributes. A volume with content is left alone; so is one when the image has no folder there. Callers in several
-/// processes take turns, and a copy that was interrupted is begun again by the next.
+/// attributes. A volume with content is left alone, and one without that was given to somebody (stacks have jobs that
+/// do just that); so is one when the image has no folder there. Callers in several processes take turns, and a copy
+/// that was interrupted is begun again by the next.
 ///
 /// `root` is the mounted root filesystem, `target` a path inside it, `volume` the folder [`Volume::path`].
 ///
@@ -190,7 +193,7 @@ pub fn copy_up(root: &Path, target: &str, volume: &Path) -> Result<()> {
     let filling = dir.join(FILLING);
     if filling.exists() {
         empty(volume)?;
-    } else if !is_empty(volume)? {
+    } else if !is_untouched(volume)? {
         return Ok(());
     }
     File::create(&filling).map_err(Error::file("cannot create", &filling))?;
@@ -209,7 +212,11 @@ fn delete(folder: &Path) -> Result<()> {
     }
 }
 
-fn is_empty(folder: &Path) -> Result<bool> {
+fn is_untouched(folder: &Path) -> Result<bool> {
+    let looks = fs::metadata(folder).map_err(Error::file("cannot look at", folder))?;
+    if (looks.uid(), looks.gid(), looks.mode() & 0o7777) != (0, 0, NEW) {
+        return Ok(false);
+    }
     let mut entries = fs::read_dir(folder).map_err(Error::file("cannot list", folder))?;
     Ok(entries.next().is_none())
 }

@@ -2,11 +2,6 @@
 
 use crate::support::{Machine, eventually, eventually_some};
 
-fn container(machine: &Machine, service: &str) -> serde_json::Value {
-    let containers = machine.ps();
-    containers.into_iter().find(|container| container["Service"] == service).expect("its container")
-}
-
 #[test]
 fn what_restarts_with_its_dependency_must_do_so_once_that_is_back() {
     let machine = Machine::new("cascade");
@@ -29,22 +24,22 @@ services:
 ",
     );
     machine.orc(&["up", "-d", "--wait"]).ok();
-    let (web, log) = (container(&machine, "web"), container(&machine, "log"));
+    let (web, log) = (machine.container("web"), machine.container("log"));
     machine.orc(&["restart", "-t", "1", "db"]).ok();
     let again = eventually_some("web was restarted in place", || {
-        let now = container(&machine, "web");
+        let now = machine.container("web");
         (now["State"] == "running" && now["Pid"] != web["Pid"]).then_some(now)
     });
-    assert_eq!((&again["ID"], &container(&machine, "log")["Pid"]), (&web["ID"], &log["Pid"]));
+    assert_eq!((&again["ID"], &machine.container("log")["Pid"]), (&web["ID"], &log["Pid"]));
 
     let text = std::fs::read_to_string(machine.work().join("compose.yaml")).expect("the file");
     machine.compose(&text.replace("'1'", "'2'"));
     machine.orc(&["up", "-d", "--wait"]).ok();
     eventually("web was restarted when db was replaced", || {
-        let now = container(&machine, "web");
+        let now = machine.container("web");
         now["State"] == "running" && now["Pid"] != again["Pid"] && now["ID"] == again["ID"]
     });
-    assert_eq!(container(&machine, "log")["Pid"], log["Pid"]);
+    assert_eq!(machine.container("log")["Pid"], log["Pid"]);
     machine.leaves_nothing();
 }
 
@@ -64,6 +59,6 @@ services:
 ",
     );
     machine.orc(&["up", "-d"]);
-    eventually("web runs", || container(&machine, "web")["State"] == "running");
+    eventually("web runs", || machine.container("web")["State"] == "running");
     machine.leaves_nothing();
 }

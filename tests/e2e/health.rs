@@ -2,11 +2,6 @@
 
 use crate::support::{Machine, eventually, eventually_some};
 
-fn container(machine: &Machine, service: &str) -> serde_json::Value {
-    let containers = machine.ps();
-    containers.into_iter().find(|container| container["Service"] == service).expect("its container")
-}
-
 #[test]
 fn an_unhealthy_container_must_be_restarted_where_its_policy_allows_it() {
     let machine = Machine::new("unhealthy");
@@ -29,16 +24,16 @@ services:
 ",
     );
     machine.orc(&["up", "-d"]).ok();
-    eventually("web is healthy", || container(&machine, "web")["Health"] == "healthy");
-    let before = container(&machine, "web");
+    eventually("web is healthy", || machine.container("web")["Health"] == "healthy");
+    let before = machine.container("web");
     machine.orc(&["exec", "web", "demo", "rm", "/state/ok"]).ok();
     let after = eventually_some("it was restarted in place, and its hook made it healthy again", || {
-        let now = container(&machine, "web");
+        let now = machine.container("web");
         (now["Pid"] != before["Pid"] && now["Health"] == "healthy").then_some(now)
     });
     assert_eq!(after["ID"], before["ID"]);
     let left = eventually_some("the other one is unhealthy", || {
-        let left = container(&machine, "left");
+        let left = machine.container("left");
         (left["Health"] == "unhealthy").then_some(left)
     });
     assert_eq!(left["State"], "running");
@@ -69,12 +64,12 @@ services:
     let up = machine.orc(&["up", "-d", "--wait"]);
     assert_ne!(up.code, 0, "{up}");
     up.says("cannot connect");
-    assert_eq!(container(&machine, "store")["Health"], "healthy");
+    assert_eq!(machine.container("store")["Health"], "healthy");
     eventually("the client found the store at its first try", || {
-        let client = container(&machine, "client");
+        let client = machine.container("client");
         client["State"] == "exited" && client["ExitCode"] == 0
     });
-    assert_eq!(container(&machine, "deaf")["Health"], "unhealthy");
+    assert_eq!(machine.container("deaf")["Health"], "unhealthy");
     machine.leaves_nothing();
 }
 
@@ -113,7 +108,7 @@ volumes: {notes: {}}
     );
     machine.orc(&["up", "-d"]).ok();
     eventually("who depends on it started after the hook", || {
-        let next = container(&machine, "next");
+        let next = machine.container("next");
         next["State"] == "exited" && next["ExitCode"] == 0
     });
     machine.orc(&["stop", "-t", "5", "web"]).ok();

@@ -140,6 +140,7 @@ fn agent_config(dirs: &Dirs, engine_id: String, node: NodeId) -> Outcome<AgentCo
         oci_runtime: project::variable("ORC_RUNTIME").map(PathBuf::from),
         docker_config: project::docker_config(),
         docker_certs: Some(PathBuf::from("/etc/docker/certs.d")),
+        docker_daemon: Some(PathBuf::from("/etc/docker/daemon.json")),
         program: None,
     })
 }

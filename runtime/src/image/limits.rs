@@ -37,6 +37,8 @@ pub const REFUSALS_SHOWN: usize = 20;
 pub const ARCHIVE_ENTRIES: usize = 10_000;
 /// Docker's configuration file with credentials, in bytes.
 pub const DOCKER_CONFIG_BYTES: u64 = 1 << 20;
+/// Mirrors of Docker Hub that are asked, one after the other.
+pub const MIRRORS: usize = 8;
 /// Certificates of one registry that are read, each of at most [`CERTIFICATE_BYTES`].
 pub const CERTIFICATES: usize = 100;
 /// One file of certificates, in bytes.

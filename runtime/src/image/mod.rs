@@ -92,6 +92,8 @@ pub struct Credentials {
     pub docker_config: Option<PathBuf>,
     /// Docker's `certs.d`: for each registry a folder with the certificates that are believed from it.
     pub docker_certs: Option<PathBuf>,
+    /// Docker's `daemon.json`; its `registry-mirrors` are asked before Docker Hub is. A missing file means none.
+    pub docker_daemon: Option<PathBuf>,
 }
 
 /// What a pull is doing. Sizes are bytes.

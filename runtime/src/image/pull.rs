@@ -4,7 +4,7 @@ use futures_util::future::try_join;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::config::{self, Parsed};
-use super::registry::Registry;
+use super::registry::{Registry, mirror};
 use super::store::{Blob, Layer, chain_ids, is_demo};
 use super::{
     Credentials, Digest, Error, Image, ImageStore, PullPolicy, PullProgress, Reference, Result, demo, limits,
@@ -87,8 +87,9 @@ impl ImageStore {
         progress: Progress<'_>,
     ) -> Result<()> {
         progress(PullProgress::Resolving);
-        let registry = Registry::connect(reference, credentials, progress).await?;
-        let resolved = registry.resolve().await?;
+        let (of, with) = (reference.clone(), credentials.clone());
+        let places = blocking(move || mirror::places(of, &with)).await?;
+        let (registry, resolved) = Registry::first(&places, credentials, progress).await?;
         let id = resolved.manifest.config.digest.clone();
         let names = [(reference.clone(), Some(resolved.digest.clone()))];
         if self.get(&id.to_string())?.is_some() {

@@ -39,6 +39,11 @@ impl Reference {
         self.digest.as_ref()
     }
 
+    /// What Docker Hub has, and its mirrors with it.
+    pub(crate) fn is_docker_hub(&self) -> bool {
+        self.registry == DEFAULT_REGISTRY
+    }
+
     /// The registry is on this machine, where plain http is both usual and harmless.
     pub fn is_loopback(&self) -> bool {
         let host = match self.registry.strip_prefix('[') {
@@ -51,6 +56,12 @@ impl Reference {
     /// The same registry and repository, whatever the tag.
     pub(crate) fn is_same_repository(&self, other: &Reference) -> bool {
         (&self.registry, &self.repository) == (&other.registry, &other.repository)
+    }
+
+    /// The same name in another registry, if that is the name of one.
+    pub(crate) fn at(&self, registry: &str) -> Option<Reference> {
+        check_registry(registry).ok()?;
+        Some(Reference { registry: registry.to_owned(), ..self.clone() })
     }
 
     /// The same name for exactly this content.

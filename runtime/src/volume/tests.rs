@@ -87,7 +87,16 @@ fn a_volume_with_content_is_left_alone() {
     assert!(!volume.join("inner").exists());
     let other = volumes.create("w", &labels(&[])).unwrap().path;
     copy_up(&root, "/not/there", &other).unwrap();
-    assert!(is_empty(&other).unwrap());
+    assert!(is_untouched(&other).unwrap());
+}
+
+#[test]
+fn a_volume_that_was_given_to_somebody_stays_theirs() {
+    let (_dir, volumes, root) = world();
+    let volume = volumes.create("v", &labels(&[])).unwrap().path;
+    chown(&volume, Some(1000), Some(1000)).unwrap();
+    copy_up(&root, "/var/lib/db", &volume).unwrap();
+    assert_eq!(fs::metadata(&volume).unwrap().uid(), 1000);
 }
 
 #[test]
@@ -110,6 +119,6 @@ fn links_of_the_image_do_not_lead_out_of_it() {
         symlink(target, root.join(name)).unwrap();
         let volume = volumes.create(name, &labels(&[])).unwrap().path;
         copy_up(&root, name, &volume).unwrap();
-        assert!(is_empty(&volume).unwrap(), "{name}");
+        assert!(is_untouched(&volume).unwrap(), "{name}");
     }
 }

@@ -18,10 +18,23 @@ pub(crate) struct Response {
 
 /// Asks `address` for `path`, in whatever network namespace the calling thread is.
 pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<Response> {
+    request("GET", address, path, "")
+}
+
+/// Sends a form to `address`.
+pub(crate) fn post(address: SocketAddr, path: &str, form: &str) -> io::Result<Response> {
+    request("POST", address, path, form)
+}
+
+fn request(method: &str, address: SocketAddr, path: &str, body: &str) -> io::Result<Response> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);

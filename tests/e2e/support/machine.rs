@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use super::{Outcome, Response, eventually, eventually_some, http, leftovers, link};
+use super::{Outcome, Response, eventually, eventually_some, http, images, leftovers, link};
 
 /// The machine's own address on the cable to the outside.
 pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
@@ -51,6 +51,24 @@ impl Machine {
         fs::create_dir(machine.work()).expect("a folder for the stack");
         machine.shell("mount -t tmpfs none /run").ok();
         machine
+    }
+
+    /// A machine that pulls images of real programs from a registry on its loopback; `None` where they cannot be made.
+    pub(crate) fn with_images(name: &str) -> Option<Self> {
+        let folder = images::folder()?;
+        let machine = Self::new(name);
+        images::serve(machine.listen("127.0.0.1:5000"), folder);
+        let mirror = r#"{"registry-mirrors": ["http://127.0.0.1:5000"]}"#;
+        machine.own_etc(&format!("mkdir -p etc/docker && echo '{mirror}' > etc/docker/daemon.json"));
+        Some(machine)
+    }
+
+    /// One with a stack of `examples/stacks` as people copy it.
+    pub(crate) fn with_example(name: &str) -> Option<Self> {
+        let machine = Self::with_images(name)?;
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/stacks").join(name);
+        machine.shell(&format!("cp -a '{}/.' .", folder.display())).ok();
+        Some(machine)
     }
 
     /// Ends everything on the machine at once, as a power cut does, and starts it anew: only what is on the disk
@@ -123,6 +141,18 @@ impl Machine {
     pub(crate) fn get(&self, address: &str, path: &str) -> std::io::Result<Response> {
         let address = socket_address(address);
         link::inside(&self.network, || http::get(address, path))
+    }
+
+    /// What a form is answered that is sent from the machine itself.
+    pub(crate) fn post(&self, address: &str, form: &str) -> std::io::Result<Response> {
+        let address = socket_address(address);
+        link::inside(&self.network, || http::post(address, "/", form))
+    }
+
+    /// The container of a service, as `orc ps -a` knows it; the first if there are several.
+    pub(crate) fn container(&self, service: &str) -> serde_json::Value {
+        let containers = self.ps();
+        containers.into_iter().find(|container| container["Service"] == service).expect("its container")
     }
 
     /// Waits until an address of the machine answers with 200.

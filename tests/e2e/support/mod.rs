@@ -1,6 +1,7 @@
 //! What scenarios are made of: a machine of their own, commands on it, and looks at what is really there.
 
 mod http;
+mod images;
 mod leftovers;
 mod link;
 mod machine;

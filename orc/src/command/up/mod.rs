@@ -1,12 +1,14 @@
 //! `orc up`: states the wish and shows what becomes of it.
 
 mod args;
+mod moved;
 mod orphans;
 mod plan;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use cluster::view::StackView;
 use cluster::{PutStack, StopHow};
 use compose_spec::Loaded;
 
@@ -27,12 +29,16 @@ use crate::wish::Wish;
 
 /// States the wish; then stays with the output, or until all is started.
 pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
-    let wish = project::load_to_run(global, &args.services, output, |loaded| wish(args, loaded))?;
+    let mut wish = project::load_to_run(global, &args.services, output, |loaded| wish(args, loaded))?;
     let mut client = Client::connect(global).await?;
     client.same_build(output).await?;
     let mut watch = StackWatch::open(&mut client, &wish.put.spec.name.0).await?;
     let before = watch.view().cloned();
     wish.check_ports(&mut client, output).await?;
+    if !global.dry_run {
+        moved::pull(&mut client, before.as_ref(), &wish.put, output).await?;
+    }
+    replace_moved(&mut client, before.as_ref(), &mut wish.put).await?;
     if global.dry_run {
         let reply = client.apply(&wish.put, true).await?;
         output.data(plan::text(&reply));
@@ -58,6 +64,14 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
     }
     let how = how(args, &wish.put, &meant, output, since_ms);
     attach::attach(&client, &mut watch, &aim, how, output).await
+}
+
+/// Adds the services to be made anew because their image is another one now.
+async fn replace_moved(client: &mut Client, before: Option<&StackView>, put: &mut PutStack) -> Outcome {
+    if !put.no_recreate {
+        put.force_recreate.extend(moved::services(client, before, put).await?);
+    }
+    Ok(())
 }
 
 /// The services that a wish is about.

@@ -50,10 +50,12 @@ pub(crate) async fn plan(args: PlanArgs, global: &Global, output: &Output) -> Ou
     let flags = Args::default();
     let args =
         Args { scale, force_recreate, no_recreate, no_deps, no_start, remove_orphans, services, ..flags };
-    let wish = project::load_to_run(global, &args.services, output, |loaded| wish(&args, loaded))?;
+    let mut wish = project::load_to_run(global, &args.services, output, |loaded| wish(&args, loaded))?;
     let mut client = Client::connect(global).await?;
     client.same_build(output).await?;
     wish.check_ports(&mut client, output).await?;
+    let before = client.stack(&wish.put.spec.name.0).await?;
+    super::replace_moved(&mut client, before.as_ref(), &mut wish.put).await?;
     let reply = client.apply(&wish.put, true).await?;
     match format {
         Format::Table => output.data(text(&reply)),

@@ -5,6 +5,7 @@
 
 mod credentials;
 pub(super) mod manifest;
+pub(super) mod mirror;
 pub(super) mod platform;
 mod retry;
 mod token;
@@ -69,6 +70,46 @@ impl<'a> Registry<'a> {
         let registry = Registry { client, known, auth, base, certificates, reference, progress };
         registry.again(|| registry.log_in()).await?;
         Ok(registry)
+    }
+
+    /// The first of the places that has the image, and what the reference means there.
+    ///
+    /// # Errors
+    /// Those of the last place, which is the registry that the reference names, with what the mirrors said; what is
+    /// wrong on this machine.
+    pub(super) async fn first(
+        places: &'a [Reference],
+        credentials: &Credentials,
+        progress: &'a (dyn Fn(PullProgress) + Send + Sync),
+    ) -> Result<(Registry<'a>, Resolved)> {
+        let (last, mirrors) =
+            places.split_last().ok_or_else(|| Error::malformed("image", "it is nowhere"))?;
+        let mut said = String::new();
+        for mirror in mirrors {
+            match Registry::find(mirror, credentials, progress).await {
+                Ok(found) => return Ok(found),
+                Err(Error::Registry { registry, reason, .. }) => {
+                    said.push_str(&format!("; mirror {registry}: {reason}"));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Registry::find(last, credentials, progress).await.map_err(|error| match error {
+            Error::Registry { reference, registry, reason } => {
+                Error::Registry { reference, registry, reason: reason + &said }
+            }
+            other => other,
+        })
+    }
+
+    async fn find(
+        reference: &'a Reference,
+        credentials: &Credentials,
+        progress: &'a (dyn Fn(PullProgress) + Send + Sync),
+    ) -> Result<(Registry<'a>, Resolved)> {
+        let registry = Registry::connect(reference, credentials, progress).await?;
+        let resolved = registry.resolve().await?;
+        Ok((registry, resolved))
     }
 
     /// What the reference means for this machine.

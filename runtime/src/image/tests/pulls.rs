@@ -304,12 +304,32 @@ fn a_registry_with_a_certificate_of_its_own_is_believed_when_its_folder_says_so(
     let (config, certs) = (world.dir.path().join("config.json"), world.dir.path().join("certs.d"));
     std::fs::write(&config, json!({"auths": {registry: {"auth": BASIC}}}).to_string()).unwrap();
     std::fs::create_dir_all(certs.join(registry)).unwrap();
-    let credentials = Credentials { docker_config: Some(config), docker_certs: Some(certs.clone()) };
+    let credentials = Credentials {
+        docker_config: Some(config),
+        docker_certs: Some(certs.clone()),
+        ..Credentials::default()
+    };
     let error = world.pull_as(&reference, PullPolicy::Missing, &credentials).unwrap_err().to_string();
     assert!(error.contains("certificate"), "nobody vouches for it yet: {error}");
     assert!(server.requests("").is_empty(), "and nothing was asked of it");
     std::fs::write(certs.join(registry).join("ca.crt"), CA).unwrap();
     world.pull_as(&reference, PullPolicy::Missing, &credentials).unwrap();
+}
+
+#[test]
+fn a_mirror_that_answers_spares_docker_hub() {
+    let (content, _) = three_layers();
+    let server = Server::honest(content);
+    let world = World::new();
+    let daemon = world.dir.path().join("daemon.json");
+    // The first one is not there.
+    let mirrors =
+        json!({"registry-mirrors": ["http://127.0.0.1:1", format!("http://{}", server.reference(""))]});
+    std::fs::write(&daemon, mirrors.to_string()).unwrap();
+    let credentials = Credentials { docker_daemon: Some(daemon), ..Credentials::default() };
+    world.pull_as("app:1", PullPolicy::Missing, &credentials).unwrap();
+    assert_eq!(world.store.list().unwrap()[0].references, ["docker.io/library/app:1"]);
+    assert!(!server.requests("/v2/library/app/manifests/1").is_empty());
 }
 
 #[test]

@@ -1,0 +1,5 @@
+#!/bin/sh
+# As root, gives the broker's folders to it.
+set -e
+if [ "$(id -u)" = 0 ]; then chown -R mosquitto:mosquitto /mosquitto/data /mosquitto/log; fi
+exec "$@"
