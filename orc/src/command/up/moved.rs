@@ -11,7 +11,8 @@ use crate::failure::Outcome;
 use crate::output::Output;
 
 /// Asks the registries anew for the images of services that have containers and want that at each start
-/// (`pull_policy: always`, `--pull always`); for those without, the engine does it.
+/// (`pull_policy: always`, `--pull always`). For those without, and for containers made anew in any case, the engine
+/// does it.
 pub(super) async fn pull(
     client: &mut Client,
     before: Option<&StackView>,
@@ -22,7 +23,7 @@ pub(super) async fn pull(
     for name in super::meant(put) {
         let Some(spec) = put.spec.services.get(&name) else { continue };
         let always = spec.compose.pull_policy.as_deref() == Some("always");
-        if always && !used(before, &name).is_empty() {
+        if always && !put.force_recreate.contains(&name) && !used(before, &name).is_empty() {
             images.extend(spec.compose.image.clone());
         }
     }
