@@ -19,8 +19,7 @@ pub(crate) struct ShortPort {
 pub(crate) fn parse_ports(text: &str) -> Result<Vec<ShortPort>, String> {
     let mut parts: Vec<&str> = text.split(':').collect();
     // `split` yields at least one part.
-    let target = parts.pop().unwrap_or_default();
-    let host = parts.pop().unwrap_or_default();
+    let (target, host) = (parts.pop().unwrap_or_default(), parts.pop().unwrap_or_default());
     let address = parts.join(":");
     // What follows a second slash is not read.
     let mut parts = target.split('/');
@@ -47,19 +46,16 @@ pub(crate) fn parse_ports(text: &str) -> Result<Vec<ShortPort>, String> {
         (false, true) => format!("{host_first}-{host_last}"),
         (false, false) => (host_first + offset).to_string(),
     };
-    let mut ports: Vec<_> = (0..=count)
-        .map(|offset| ShortPort {
-            host_ip: host_ip.clone(),
-            published: published(offset),
-            target: first + offset,
-            protocol: protocol.clone(),
-        })
-        .collect();
-    if count > 0 {
-        // The reference's order is that of texts: 10 comes before 9.
-        ports.sort_by_cached_key(|port| port.target.to_string());
-    }
-    Ok(ports)
+    // The reference's order is that of texts: 10 comes before 9.
+    let mut targets: Vec<u16> = (first..=last).collect();
+    targets.sort_by_cached_key(u16::to_string);
+    let ports = targets.into_iter().map(|target| ShortPort {
+        host_ip: host_ip.clone(),
+        published: published(target - first),
+        target,
+        protocol: protocol.clone(),
+    });
+    Ok(ports.collect())
 }
 
 /// An address; IPv6 must be in brackets, since ports follow after a colon.
