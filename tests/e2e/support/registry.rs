@@ -1,5 +1,5 @@
 //! A registry on the machine's own loopback with one small image, which counts how often it is asked what the
-//! image's name means.
+//! image's name means, and fails when it is told to.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -11,6 +11,7 @@ use super::Machine;
 /// A registry that serves until its machine ends.
 pub(crate) struct Registry {
     asked: Arc<AtomicUsize>,
+    failures: Arc<AtomicUsize>,
     /// The image's reference.
     pub(crate) image: String,
 }
@@ -28,14 +29,21 @@ impl Registry {
         let listener = machine.listen(address);
         let asked = Arc::new(AtomicUsize::new(0));
         let count = asked.clone();
+        let failures = Arc::new(AtomicUsize::new(0));
+        let fails = failures.clone();
         // The thread ends with the test's process; nobody waits for it.
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 // A client that goes away is none of the registry's business.
-                let _ = answer(stream, &content, &count);
+                let _ = answer(stream, &content, &count, &fails);
             }
         });
-        Self { asked, image: format!("{address}/hello:1") }
+        Self { asked, failures, image: format!("{address}/hello:1") }
+    }
+
+    /// The next so many requests are told to come another time.
+    pub(crate) fn fails(&self, requests: usize) {
+        self.failures.store(requests, Ordering::SeqCst);
     }
 
     /// How often it was asked what the tag means.
@@ -75,7 +83,12 @@ fn content(machine: &Machine) -> Content {
 }
 
 /// Answers one request and closes the connection.
-fn answer(mut stream: TcpStream, content: &Content, asked: &AtomicUsize) -> io::Result<()> {
+fn answer(
+    mut stream: TcpStream,
+    content: &Content,
+    asked: &AtomicUsize,
+    failures: &AtomicUsize,
+) -> io::Result<()> {
     let mut request = Vec::new();
     let mut piece = [0; 1024];
     while !request.windows(4).any(|end| end == b"\r\n\r\n") {
@@ -85,6 +98,9 @@ fn answer(mut stream: TcpStream, content: &Content, asked: &AtomicUsize) -> io::
         }
     }
     let request = String::from_utf8_lossy(&request).into_owned();
+    if failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+        return write!(stream, "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    }
     let path = request.split(' ').nth(1).unwrap_or_default();
     let blob = content.blobs.iter().find(|(digest, _)| path.ends_with(digest));
     let (kind, body): (&str, &[u8]) = match blob {

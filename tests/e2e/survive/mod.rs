@@ -11,3 +11,4 @@ mod networks;
 mod page;
 mod people;
 mod reboot;
+mod registries;
