@@ -122,6 +122,11 @@ impl Tools {
             Action::Probe(task, exec) | Action::Hook(task, exec) => {
                 probe(runtime, task, *exec).await.map(Outcome::Probed)
             }
+            Action::RunBefore(task, before) => {
+                let ended = runtime.run_before(&task.to_string(), *before).await;
+                ended.map(Outcome::Exited).map_err(|e| runtime_failure(&e))
+            }
+            Action::EndBefore(task) => of_runtime(runtime.end_before(&task.to_string()).await),
             Action::Knock(_, knock) => Ok(Outcome::Probed(knock::knock(&knock).await)),
             Action::SetBalance(balance) => {
                 net.set_balance(&balance).await.map(Outcome::Balanced).map_err(|e| net_failure(&e))

@@ -19,6 +19,7 @@ pub(crate) struct Bundle {
     /// The images that are mounted, by the number of their mount.
     pub(crate) images: Vec<(usize, OverlayMount)>,
     pub(crate) durable: PathBuf,
+    pub(crate) logs: PathBuf,
     pub(crate) run: PathBuf,
     /// Below every cgroup hierarchy: `/orc/<engine>/<container>`.
     pub(crate) cgroup: String,

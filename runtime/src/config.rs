@@ -307,6 +307,9 @@ pub struct LogConfig {
     /// Where each line is told as well.
     #[serde(default)]
     pub forward: Option<Forward>,
+    /// The files are those of this container of the engine, which does not write to them meanwhile.
+    #[serde(default)]
+    pub of: Option<String>,
 }
 
 /// A log of the machine. What it cannot take at once is lost to it, and kept in the files all the same.
@@ -343,8 +346,24 @@ impl Default for LogConfig {
             max_bytes: crate::limits::LOG_FILE_BYTES,
             files: crate::limits::LOG_FILES,
             forward: None,
+            of: None,
         }
     }
+}
+
+/// A command that runs in a container of its own before another one is started; see
+/// [`crate::Runtime::run_before`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Before {
+    /// The image's id.
+    pub image: String,
+    pub args: Vec<String>,
+    /// Complete, as in [`ContainerConfig::env`].
+    pub env: Vec<(String, String)>,
+    pub user: Option<String>,
+    pub working_dir: Option<String>,
+    /// Also where the other container is not.
+    pub privileged: bool,
 }
 
 /// Size of a terminal in characters.

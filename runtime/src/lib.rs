@@ -46,7 +46,7 @@ mod user;
 
 pub use cdi::is_device_name;
 pub use config::{
-    BlockIo, BlockRate, BlockRateKind, ContainerConfig, Device, ExecConfig, Forward, HostNamespaces,
+    Before, BlockIo, BlockRate, BlockRateKind, ContainerConfig, Device, ExecConfig, Forward, HostNamespaces,
     InjectedFile, Joined, LogConfig, Mount, MountSource, MountsOf, Propagation, Recursive, Resources,
     RuntimeConfig, Seccomp, SyslogAddress, SyslogFormat, TtySize, Ulimit,
 };

@@ -1,6 +1,7 @@
 //! The engine's handle on every container of this engine.
 
 mod adopt;
+mod before;
 mod create;
 mod join;
 mod launch;
@@ -194,8 +195,16 @@ impl Runtime {
             .await
     }
 
-    /// Kills the container if it runs and removes everything of it. One that does not exist is fine.
+    /// Kills the container if it runs and removes everything of it, and of what runs before it. One that does not
+    /// exist is fine.
     pub async fn remove(&self, id: &str) -> Result<()> {
+        if self.inner.known(&before::id_of(id)).is_ok() {
+            self.end_before(id).await?;
+        }
+        self.remove_one(id).await
+    }
+
+    async fn remove_one(&self, id: &str) -> Result<()> {
         create::check_id(id)?;
         let entry = self.inner.entry(id);
         let guard = entry.lock.clone().lock_owned().await;

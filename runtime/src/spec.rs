@@ -265,6 +265,7 @@ mod tests {
             joined: Vec::new(),
             root: OverlayMount { lower: Vec::new(), upper: "/u".into(), work: "/w".into() },
             durable: "/data/c".into(),
+            logs: "/data/c/log".into(),
             run: "/run/c".into(),
             cgroup: "/orc/e/c".into(),
             program: "/bin/orc".into(),

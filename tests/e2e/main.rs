@@ -18,6 +18,7 @@ mod names;
 mod networks;
 mod placement;
 mod ports;
+mod pre_start;
 mod pulling;
 mod real;
 mod replacement;

@@ -10,7 +10,7 @@ use cluster::view::{Assignments, AssignmentsDelta};
 use cluster::{Ended, NetworkName, Probe, TaskId, TaskStatus, Timestamp};
 use overlay_net::{Balance, Conflict, EndpointSpec, NetworkSpec, View, Zone};
 use runtime::image::{ImageConfig, PullPolicy};
-use runtime::{ContainerConfig, ExecConfig, Exit, Found, Started};
+use runtime::{Before, ContainerConfig, ExecConfig, Exit, Found, Started};
 
 use super::record::Record;
 
@@ -144,6 +144,11 @@ pub enum Action {
     Knock(TaskId, Box<Knock>),
     /// Runs a hook of the container's life in it. Answers [`Outcome::Probed`].
     Hook(TaskId, Box<ExecConfig>),
+    /// Runs a command to its end in a container of its own before the task's is started. Answers
+    /// [`Outcome::Exited`].
+    RunBefore(TaskId, Box<Before>),
+    /// Ends what [`Action::RunBefore`] runs.
+    EndBefore(TaskId),
     /// Brings balanced addresses and ports to this. Answers [`Outcome::Balanced`].
     SetBalance(Box<Balance>),
     /// Writes to the node's own disk what must outlive the agent; done when it is durable.
@@ -247,6 +252,8 @@ impl fmt::Display for Action {
             Action::Probe(task, exec) => write!(f, "probe {task} {}", exec.args.join(" ")),
             Action::Knock(task, knock) => write!(f, "probe {task} {:?} at {}", knock.probe, knock.address),
             Action::Hook(task, exec) => write!(f, "hook {task} {}", exec.args.join(" ")),
+            Action::RunBefore(task, before) => write!(f, "run before {task} {}", before.args.join(" ")),
+            Action::EndBefore(task) => write!(f, "end before {task}"),
             Action::SetBalance(balance) => write!(f, "balance {}", BalanceText(balance)),
             Action::Keep(task, Some(record)) => write!(f, "keep {task} {record}"),
             Action::Keep(task, None) => write!(f, "keep {task} nothing"),

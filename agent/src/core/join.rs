@@ -223,7 +223,7 @@ impl Machine {
 
     /// A start has to wait until those are there with whom it shares something.
     pub(super) fn wait_for_company(&mut self, todo: Todo, world: &World<'_>) -> Todo {
-        let starts = matches!(todo, Err(Some((Step::Start | Step::Keep(_), _))));
+        let starts = matches!(todo, Err(Some((Step::Start | Step::Keep(_) | Step::PreStart, _))));
         match self.obstacle(world).filter(|_| starts) {
             None => todo,
             Some(problem) => {

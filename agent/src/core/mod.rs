@@ -14,7 +14,9 @@
 
 mod action;
 mod adopt;
+mod ahead;
 mod checks;
+mod container;
 mod ending;
 mod health;
 mod intake;

@@ -4,6 +4,7 @@ use cluster::{Exit, Phase, Timestamp};
 
 use super::action::{ActionId, Failure, FailureKind, Outcome};
 use super::adopt::ended;
+use super::ahead::Ahead;
 use super::health::Monitor;
 use super::shared::Trouble;
 use super::task::{Container, Ended, Machine, Step, Wiring};
@@ -48,6 +49,7 @@ impl Machine {
                 self.phase = self.phase.max(Phase::Started);
                 (self.armed, self.stop, self.sick, self.orderly) = (false, None, false, None);
                 (self.hooks, self.hook_failure) = (0, None);
+                self.ahead = Ahead::default();
                 self.answered = self.record.generation;
                 self.blobs.clear();
                 if let Some(guest) = &mut self.guest {
@@ -65,6 +67,9 @@ impl Machine {
                 }
             }
             (Step::Forget, _) => self.kept = false,
+            (Step::PreStartImage, Outcome::Image { id, config }) => self.ahead.image = Some((id, config)),
+            (Step::PreStart, Outcome::Exited(exit)) => self.pre_start_ended(&exit),
+            (Step::EndPreStart, _) => {}
             (Step::PostStart, Outcome::Probed(result)) => self.post_start_ended(&result),
             (Step::PreStop, _) => self.pre_stop_ended(),
             // What signals and kills do is seen when the container ends.
@@ -88,6 +93,8 @@ impl Machine {
                 self.container =
                     Container::Ended(Ended { exit, ran_ms: 0, stopped: false, sick: false, verdict: None });
             }
+            (Step::PreStart, FailureKind::Command(_)) => self.pre_start_failed(&failure.message),
+            (Step::PreStart, FailureKind::Gone) => self.lose_container(),
             // Somebody took the container away: it is made anew.
             (Step::Start | Step::Refresh, FailureKind::Gone) => self.lose_container(),
             (Step::RemoveContainer, FailureKind::Gone) => self.lose_container(),

@@ -151,7 +151,7 @@ impl Machine {
     }
 
     /// What cannot be honoured stays so until the wish changes.
-    fn or_trouble<T>(&mut self, result: Result<T, String>) -> Result<T, Option<(Step, Action)>> {
+    pub(super) fn or_trouble<T>(&mut self, result: Result<T, String>) -> Result<T, Option<(Step, Action)>> {
         result.map_err(|message| {
             self.trouble = Some(Trouble::lasting(message));
             None

@@ -17,7 +17,7 @@ impl World<'_> {
     /// A start that has to wait for others waits.
     pub(super) fn hold_back(&self, todo: Todo) -> Todo {
         match todo {
-            Err(Some((Step::Start | Step::Keep(_), _))) if self.recovers_later => Err(None),
+            Err(Some((Step::Start | Step::Keep(_) | Step::PreStart, _))) if self.recovers_later => Err(None),
             todo => todo,
         }
     }

@@ -70,6 +70,7 @@ impl AgentCore {
         self.note_local(&machine);
         self.note_recovery(&machine);
         self.note_ties(&machine);
+        self.note_ahead(&machine);
         self.touched.reports.insert(id);
         if machine.is_gone() {
             self.forget_uses(id);
@@ -92,6 +93,7 @@ impl AgentCore {
             has_others: running && self.has_others(machine),
             recovers_later: self.recovers_later(machine),
             company: self.company(machine),
+            first_is_through: self.first_is_through(machine),
             balanced: self.projection.done(),
             next_projection: self.projection.next(),
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use cluster::view::Assignments;
 use cluster::{
-    Desired, Exit, Gate, Health, NetworkName, Phase, Problem, StopHow, Task, TaskId, TaskStatus, Timestamp,
+    Desired, Gate, Health, NetworkName, Phase, Problem, StopHow, Task, TaskId, TaskStatus, Timestamp,
     VolumeName,
 };
 use overlay_net::NetworkSpec;
@@ -17,6 +17,8 @@ use runtime::ContainerConfig;
 use runtime::image::ImageConfig;
 
 use super::action::{Action, ActionId};
+use super::ahead::Ahead;
+pub(super) use super::container::{Container, Ended, Wiring};
 use super::health::Monitor;
 use super::join::{Company, Guest};
 use super::project::Local;
@@ -43,6 +45,7 @@ pub(crate) struct Machine {
     pub(super) blobs: BTreeMap<String, Vec<u8>>,
     /// Where the container's own volumes are, by name.
     pub(super) own_volumes: Volumes,
+    pub(super) ahead: Ahead,
     /// What it has of other containers, once it has a container itself.
     pub(super) guest: Option<Box<Guest>>,
     /// The container may be from an earlier boot: its files, which were in memory only, are lost.
@@ -81,46 +84,6 @@ pub(crate) struct Machine {
     pub(super) wake: Option<Timestamp>,
 }
 
-/// The container of a task.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Container {
-    Absent,
-    Created,
-    /// `dying`: its first process is dead, and it is not known yet how it ended. `paused`: its clock is stopped.
-    Running {
-        pid: u32,
-        started: Timestamp,
-        dying: bool,
-        paused: bool,
-    },
-    Ended(Ended),
-}
-
-/// A run that is over.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Ended {
-    pub(super) exit: Exit,
-    /// How long it ran, in milliseconds.
-    pub(super) ran_ms: u64,
-    /// It was asked to end, so its restart policy has no say.
-    pub(super) stopped: bool,
-    /// Its health checks had failed.
-    pub(super) sick: bool,
-    /// What the restart policy says, once it was asked.
-    pub(super) verdict: Option<Verdict>,
-}
-
-/// How far the task's network namespace has come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Wiring {
-    Absent,
-    /// There may be one from an earlier run of the agent.
-    Left,
-    Made(PathBuf),
-    Attached(PathBuf),
-    Served(PathBuf),
-}
-
 /// What a lane is doing.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Step {
@@ -135,6 +98,9 @@ pub(crate) enum Step {
     Refresh,
     Keep(Record),
     Start,
+    PreStartImage,
+    PreStart,
+    EndPreStart,
     PostStart,
     PreStop,
     Signal,
@@ -175,6 +141,8 @@ pub(crate) struct World<'a> {
     pub(super) recovers_later: bool,
     /// With whom it shares something.
     pub(super) company: Company,
+    /// The first replica of its service has run what is to be run once.
+    pub(super) first_is_through: bool,
     /// The number of the last projection in force, and of the next to be made.
     pub(super) balanced: u64,
     pub(super) next_projection: u64,
@@ -193,6 +161,7 @@ impl Machine {
             mounted_images: BTreeMap::new(),
             blobs: BTreeMap::new(),
             own_volumes: Volumes::new(),
+            ahead: Ahead::default(),
             guest: None,
             stale: None,
             record: Record::default(),
@@ -273,13 +242,17 @@ impl Machine {
             let gives_up = matches!(
                 (step, &wish),
                 (Step::Pull | Step::PullMounted(_) | Step::Fetch(_), Wish::Gone(_))
-                    | (Step::PostStart, Wish::Gone(_) | Wish::Still(_))
+                    | (Step::PostStart | Step::PreStart, Wish::Gone(_) | Wish::Still(_))
             );
             if !gives_up {
                 self.note_slowness(now);
                 return None;
             }
+            let ends = matches!((step, &wish), (Step::PreStart, Wish::Still(_)));
             self.doing = None;
+            if ends {
+                return Some((Step::EndPreStart, Action::EndBefore(self.id)));
+            }
         }
         match self.trouble.as_ref().and_then(|trouble| trouble.holds(now)) {
             Some(Hold::Forever) => return None,
@@ -356,6 +329,7 @@ impl Machine {
             }
             Container::Absent | Container::Created => {
                 self.prepare(world)?;
+                self.go_ahead(world)?;
                 let first = Record { generation, at: now, ..Record::default() };
                 if newer { self.start(first) } else { Err(Some((Step::Start, Action::Start(self.id)))) }
             }
@@ -365,6 +339,9 @@ impl Machine {
             }
             Container::Ended(ended) if newer || ended.stopped || self.fell_with_owner(ended, world) => {
                 self.prepare(world)?;
+                if newer {
+                    self.go_ahead(world)?;
+                }
                 self.start(Record { generation, at: now, ..Record::default() })
             }
             Container::Ended(_) => match self.verdict() {

@@ -122,7 +122,7 @@ pub(super) const TABLE: &[(&str, Support)] = &[
     ("services.*.platform", Honoured),
     ("services.*.ports", Honoured),
     ("services.*.post_start", Honoured),
-    ("services.*.pre_start", Needs("containers that run before others")),
+    ("services.*.pre_start", Honoured),
     ("services.*.pre_stop", Honoured),
     ("services.*.privileged", Honoured),
     ("services.*.profiles", Honoured),

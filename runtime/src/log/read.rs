@@ -235,7 +235,8 @@ mod tests {
     use crate::status;
 
     fn writer(folder: &Path) -> Writer {
-        Writer::open(folder, &LogConfig { off: false, max_bytes: 300, files: 100, forward: None }).unwrap()
+        Writer::open(folder, &LogConfig { off: false, max_bytes: 300, files: 100, forward: None, of: None })
+            .unwrap()
     }
 
     fn write(writer: &mut Writer, numbers: std::ops::RangeInclusive<u64>) {

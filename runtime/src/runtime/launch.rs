@@ -78,6 +78,7 @@ fn spawn(inner: &Inner, id: &str, given: Option<UnixStream>) -> Result<(Child, O
     let refused = |reason| Error::Start { id: id.to_owned(), reason };
     let oci_runtime =
         external::program(&stored.config, inner.config.oci_runtime.as_deref()).map_err(refused)?;
+    let logs = inner.folders(stored.config.log.of.as_deref().unwrap_or(id)).logs();
     let joined = join::resolve(inner, &mut stored.config)?;
     let bundle = Bundle {
         config: stored.config,
@@ -85,6 +86,7 @@ fn spawn(inner: &Inner, id: &str, given: Option<UnixStream>) -> Result<(Child, O
         root: stored.root,
         images: stored.images,
         durable: folders.durable.clone(),
+        logs,
         run: folders.run.clone(),
         cgroup: inner.cgroup_path(id)?,
         program: inner.program.clone(),

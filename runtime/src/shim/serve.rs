@@ -74,7 +74,7 @@ impl Running {
         cgroup: Cgroup,
     ) -> Result<Running, Failure> {
         let folders = bundle.folders();
-        let log = Writer::open(&folders.logs(), &bundle.config.log)?;
+        let log = Writer::open(&bundle.logs, &bundle.config.log)?;
         let listener = listen(&folders.run).map_err(Error::file("cannot listen in", &folders.run))?;
         let signals = block_signals().map_err(Error::system("cannot watch for signals"))?;
         for end in [&ends.stdout, &ends.stderr].into_iter().flatten() {

@@ -128,7 +128,7 @@ async fn output_is_followed_while_it_comes_and_ends_with_the_container() {
     let Some(machine) = Machine::new() else { return };
     let runtime = machine.runtime().await;
     let mut config = config(&runtime, "lines", &["lines", "20000"]).await;
-    config.log = runtime::LogConfig { off: false, max_bytes: 100_000, files: 50, forward: None };
+    config.log = runtime::LogConfig { off: false, max_bytes: 100_000, files: 50, forward: None, of: None };
     runtime.create(config).await.unwrap();
     let mut lines = runtime.logs("lines", LogQuery { follow: true, ..LogQuery::default() });
     runtime.start("lines").await.unwrap();

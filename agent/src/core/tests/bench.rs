@@ -177,7 +177,14 @@ impl Bench {
 
     fn next_open(&self, prefix: &str, only_short: bool) -> Option<ActionId> {
         let lasting = |action: &Action| {
-            matches!(action, Action::Watch(_) | Action::Probe(..) | Action::Knock(..) | Action::Hook(..))
+            matches!(
+                action,
+                Action::Watch(_)
+                    | Action::Probe(..)
+                    | Action::Knock(..)
+                    | Action::Hook(..)
+                    | Action::RunBefore(..)
+            )
         };
         let mut open = self.open.iter();
         let fits = |action: &Action| short(&action.to_string()).starts_with(prefix);

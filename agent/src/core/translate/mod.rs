@@ -14,7 +14,7 @@ use cluster::compose_spec::{Hook, PullWhen};
 use cluster::{NetworkName, Task};
 use overlay_net::EndpointSpec;
 use runtime::image::{ImageConfig, PullPolicy};
-use runtime::{ContainerConfig, ExecConfig, HostNamespaces, Joined, Seccomp};
+use runtime::{Before, ContainerConfig, ExecConfig, HostNamespaces, Joined, Seccomp};
 
 pub(super) use files::files;
 pub(super) use mounts::{Devices, Volumes, mounted_images, volume_labels};
@@ -167,6 +167,32 @@ pub(super) fn hook(hook: &Hook, timeout_ms: Option<u64>) -> ExecConfig {
         timeout_ms,
         ..ExecConfig::default()
     }
+}
+
+/// A step of `pre_start`: a command in its image, with what the service says where the step says nothing.
+///
+/// # Errors
+/// Neither the step nor its image says which command to run.
+pub(super) fn before(task: &Task, step: &Hook, id: &str, image: &ImageConfig) -> Result<Before, String> {
+    let compose = &task.spec.compose;
+    let command = step.command.as_ref().unwrap_or(&image.cmd);
+    let args: Vec<String> = image.entrypoint.iter().chain(command).cloned().collect();
+    if args.is_empty() {
+        return Err("a step of `pre_start` has no command, and its image has none".to_owned());
+    }
+    let mut own = compose.environment.clone();
+    own.extend(step.environment.clone());
+    let of_service = |own: &Option<String>, service: &Option<String>, image: &Option<String>| {
+        own.clone().or_else(|| service.clone()).or_else(|| image.clone())
+    };
+    Ok(Before {
+        image: id.to_owned(),
+        args,
+        env: env(image, &own),
+        user: of_service(&step.user, &compose.user, &image.user),
+        working_dir: of_service(&step.working_dir, &compose.working_dir, &image.working_dir),
+        privileged: step.privileged,
+    })
 }
 
 /// The networks that a task is in.
