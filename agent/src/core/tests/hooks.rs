@@ -6,6 +6,14 @@ use serde_json::json;
 use super::bench::{Bench, stop};
 use crate::core::{FailureKind, Outcome, ProbeResult};
 
+/// What runs before a start ends with this code.
+fn stepped(bench: &mut Bench, prefix: &str, code: i32) {
+    let exit =
+        runtime::Exit { code, signal: None, oom: false, error: None, started_at_ms: 0, finished_at_ms: 0 };
+    bench.finish(prefix, Ok(Outcome::Exited(exit)));
+    bench.work();
+}
+
 fn ended(bench: &mut Bench, prefix: &str, code: i32) {
     let result = ProbeResult { code, timed_out: false, output: "said".into() };
     bench.finish(prefix, Ok(Outcome::Probed(result)));
@@ -73,4 +81,56 @@ fn who_is_to_stop_does_not_wait_for_a_long_hook() {
     bench.work();
     assert!(bench.has_seen("do signal 1 15"));
     bench.fail("hook 1 long", "it does not run", FailureKind::Gone);
+}
+
+#[test]
+fn before_a_start_that_somebody_wishes_and_before_no_other() {
+    let mut bench = Bench::new();
+    let steps = json!([{"command": ["one"]}, {"command": ["two"]}]);
+    bench.task("web", 1, json!({"restart": "always", "pre_start": steps}));
+    bench.up();
+    assert!(bench.has_seen("do create 1") && !bench.has_seen("do start 1"));
+    stepped(&mut bench, "run before 1 one", 0);
+    assert!(!bench.has_seen("do start 1"));
+    stepped(&mut bench, "run before 1 two", 0);
+    assert!(bench.has_seen("do start 1"));
+    bench.clear();
+    bench.exit(1, 0);
+    bench.pass(1_000);
+    assert!(bench.has_seen("do start 1") && !bench.has_seen("do run before"));
+    bench.clear();
+    bench.exit(1, 0);
+    bench.change(1, |task| task.generation = 2);
+    bench.work();
+    assert!(bench.has_seen("do run before 1 one"));
+}
+
+#[test]
+fn a_step_that_fails_keeps_the_container_from_starting_until_the_wish_changes() {
+    let mut bench = Bench::new();
+    bench.task("web", 1, json!({"pre_start": [{"command": ["one"]}, {"command": ["two"]}]}));
+    bench.up();
+    stepped(&mut bench, "run before 1 one", 0);
+    stepped(&mut bench, "run before 1 two", 7);
+    assert!(bench.last_words().ends_with("problem: `pre_start` step 2 `two`: it ended with exit code 7"));
+    bench.pass(100_000);
+    assert!(!bench.has_seen("do start 1"));
+    bench.clear();
+    bench.change(1, |task| task.generation = 2);
+    bench.work();
+    assert!(bench.has_seen("do run before 1 one"), "from the first one on");
+}
+
+#[test]
+fn who_is_to_go_or_to_stop_ends_what_runs_before_it() {
+    for (desired, seen) in
+        [(Desired::Stop(stop()), "do end before 1"), (Desired::Remove(stop()), "do remove 1")]
+    {
+        let mut bench = Bench::new();
+        bench.task("web", 1, json!({"pre_start": [{"command": ["long"]}]}));
+        bench.up();
+        bench.change(1, |task| task.desired = desired);
+        bench.work();
+        assert!(bench.has_seen(seen) && !bench.has_seen("do start 1"), "{seen}");
+    }
 }
