@@ -321,8 +321,7 @@ services:
     assert!(groups("box").contains(&format!("/{name}/below/")), "{}", groups("box"));
     assert!(groups("own").contains("/.shop/"), "{}", groups("own"));
     // It is found there by all that looks for it, also for another engine.
-    let engine = machine.engine().expect("an engine");
-    machine.kill(engine, "KILL");
+    machine.kill_engine();
     inside(&machine, &["echo", "in"]).exits(0).says("in");
     machine.orc(&["pause", "box"]).ok();
     machine.orc(&["unpause", "box"]).ok();

@@ -119,8 +119,7 @@ volumes:
     inside(&machine, "one", &["write", "/memory/x", "shared"]).ok();
     inside(&machine, "two", &["cat", "/memory/x"]).exits(0).says("shared");
     machine.orc(&["stop", "-t", "1", "one"]).ok();
-    let engine = machine.engine().expect("an engine");
-    machine.kill(engine, "KILL");
+    machine.kill_engine();
     machine.orc(&["start", "one"]).ok();
     inside(&machine, "one", &["cat", "/memory/x"]).exits(0).says("shared");
     machine.orc(&["stop", "-t", "1"]).ok();

@@ -108,9 +108,7 @@ fn a_paused_service_must_stand_still_until_it_is_unpaused_or_stopped() {
     assert_eq!(state(&machine, "web"), "paused");
     assert_eq!(machine.orc(&["ps", "--services", "--status", "paused"]).ok(), "web");
     // Another engine sees it too.
-    let engine = machine.engine().expect("an engine runs");
-    machine.kill(engine, "KILL");
-    eventually("it has died", || machine.engine() != Some(engine));
+    machine.kill_engine();
     assert_eq!(state(&machine, "web"), "paused");
     machine.orc(&["unpause"]).exits(0).says("unpaused");
     assert_eq!(state(&machine, "web"), "running");

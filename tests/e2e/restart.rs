@@ -58,10 +58,8 @@ services:
     );
     machine.orc(&["up", "-d"]).ok();
     machine.orc(&["stop", "-t", "1", "one"]).ok();
-    let engine = machine.engine().expect("an engine runs");
-    machine.kill(engine, "KILL");
+    machine.kill_engine();
     eventually("another engine knows the stack", || machine.ps().len() == 2);
-    assert_ne!(machine.engine(), Some(engine));
     assert!(machine.pids_of("demo sleep").is_empty());
     assert_eq!(machine.pids_of("demo serve").len(), 1);
     machine.leaves_nothing();

@@ -222,6 +222,13 @@ impl Machine {
         self.pids_of("engine run").first().copied()
     }
 
+    /// Kills the engine. A dying process closes its sockets last: until then it seems to listen.
+    pub(crate) fn kill_engine(&self) {
+        let engine = self.engine().expect("an engine runs");
+        self.kill(engine, "KILL");
+        eventually("the engine is gone", || self.shell(&format!("test -e /proc/{engine}")).code != 0);
+    }
+
     /// Another machine, joined to this one by a cable: what the world outside sees.
     pub(crate) fn outside(&self) -> Outside {
         let (holder, network) = boot();

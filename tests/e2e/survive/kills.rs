@@ -30,9 +30,7 @@ fn f03_a_killed_engine_must_be_followed_by_one_that_adopts_the_stack() {
     assert_eq!(machine.get("127.0.0.1:8080", "/").expect("what is healthy answers").status, 200);
     let web = machine.pids_of("demo serve");
     let count = machine.pids_of("demo count");
-    let engine = machine.engine().expect("an engine runs");
-    machine.kill(engine, "KILL");
-    eventually("the engine is gone", || machine.engine() != Some(engine));
+    machine.kill_engine();
     for _ in 0..20 {
         assert_eq!(machine.get("127.0.0.1:8080", "/").expect("the port goes on answering").status, 200);
     }

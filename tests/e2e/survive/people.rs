@@ -1,6 +1,6 @@
 //! People's mistakes, and people who are not the owner.
 
-use crate::support::{Machine, eventually};
+use crate::support::Machine;
 
 const STACK: &str = "services: {web: {image: orc/demo, command: [demo, sleep], volumes: ['data:/data']}}\nvolumes: {data: {}}\n";
 
@@ -25,9 +25,7 @@ fn f48_only_the_owners_socket_must_be_spoken_to() {
     ps.says("12345");
     machine.shell(&format!("chown 0 '{socket}'")).ok();
 
-    let engine = machine.engine().expect("an engine");
-    machine.kill(engine, "KILL");
-    eventually("it is dead", || machine.engine() != Some(engine));
+    machine.kill_engine();
     machine.shell(&format!("test -S '{socket}'")).ok();
     assert_eq!(machine.ps().len(), 1, "a dead engine's socket is replaced");
 
