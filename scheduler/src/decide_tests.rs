@@ -280,6 +280,29 @@ fn ports_left_to_the_engine_are_chosen_once() {
 }
 
 #[test]
+fn a_host_port_that_was_given_on_is_not_taken_back() {
+    let project = |a: u32, b: u32| {
+        let service = |scale: u32| json!({"image": "x", "scale": scale, "ports": [{"target": 80, "published": "7000-7002"}]});
+        wish(json!({"name": "hello", "services": {"a": service(a), "b": service(b)}}))
+    };
+    let ports = |bench: &Bench, name: &str| {
+        let service = bench.state.service(&key(name)).unwrap();
+        service.published_ports().into_iter().map(|port| port.host_port).collect::<Vec<_>>()
+    };
+    let mut bench = Bench::with_nodes(1);
+    bench.up(project(2, 0)).unwrap();
+    bench.settle();
+    assert_eq!(ports(&bench, "a"), [7000, 7001]);
+    bench.up(project(1, 1)).unwrap();
+    bench.decide();
+    let given = ports(&bench, "b");
+    bench.up(project(2, 1)).unwrap();
+    bench.settle();
+    assert_eq!((ports(&bench, "b"), ports(&bench, "a").len()), (given.clone(), 2));
+    assert!(!ports(&bench, "a").contains(&given[0]), "{given:?}");
+}
+
+#[test]
 fn a_virtual_address_comes_from_the_top_of_the_network() {
     let mut bench = Bench::with_nodes(1);
     bench.up(one(json!({"image": "x", "scale": 2, "deploy": {"endpoint_mode": "vip"}}))).unwrap();

@@ -57,20 +57,24 @@ fn check_alone(put: &PutStack) -> (Wished, Vec<Refusal>) {
     (wished, refusals)
 }
 
-/// Checks a one-off beside what is there.
-pub(super) fn check_one_off(state: &State, key: &ServiceKey, spec: &ServiceSpec) -> Result<(), Refusal> {
-    let Some(stack) = state.stacks.get(&key.stack).filter(|stack| !stack.removing) else {
-        return Err(Refusal::Unknown { object: format!("stack `{}`", key.stack) });
+/// Checks services of one stack of which nothing runs yet and something shall, beside what is there: a one-off, or
+/// what is scaled from nothing.
+pub(super) fn check_more(state: &State, more: &[(&ServiceKey, &ServiceSpec)]) -> Result<(), Refusal> {
+    let Some(name) = more.first().map(|(key, _)| &key.stack) else { return Ok(()) };
+    let Some(stack) = state.stacks.get(name).filter(|stack| !stack.removing) else {
+        return Err(Refusal::Unknown { object: format!("stack `{name}`") });
     };
-    for network in spec.networks.keys() {
-        if !stack.networks.values().any(|known| known.name == *network) {
-            return Err(Refusal::Unknown { object: format!("network `{network}` in stack `{}`", key.stack) });
-        }
-    }
     let mut wished = Wished::default();
-    wished.add(key.clone(), spec)?;
+    for (key, spec) in more {
+        for network in spec.networks.keys() {
+            if !stack.networks.values().any(|known| known.name == *network) {
+                return Err(Refusal::Unknown { object: format!("network `{network}` in stack `{name}`") });
+            }
+        }
+        wished.add((*key).clone(), spec)?;
+    }
     let (services, networks, volumes) = Default::default();
-    let nothing = StackSpec { name: key.stack.clone(), services, networks, volumes };
+    let nothing = StackSpec { name: name.clone(), services, networks, volumes };
     let none = PutStack { partial: true, ..PutStack::new(nothing) };
     // A service of which nothing is to run has no port yet, and its one-offs may have it.
     let beside = |service: &Service| !service.removing && service.replicas > 0;

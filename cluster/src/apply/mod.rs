@@ -180,10 +180,9 @@ impl Step<'_> {
     fn store_service(&mut self, key: &ServiceKey, mut service: Service) {
         service.version = self.version;
         service.changed_at = self.at;
-        if service.removing {
-            // Its ports lead nowhere from now on: others may have them.
-            service.host_ports.clear();
-        }
+        // What leads nowhere from now on may be given to others, and is not this service's when it grows again.
+        let slots = if service.removing { 0 } else { service.replicas };
+        service.host_ports.retain(|key, _| slots > 0 && crate::view::host_port_slot(key) <= slots);
         let Some(stack) = self.state.stacks.get_mut(&key.stack) else { return };
         self.state.lookup.add_service(key, &service);
         if let Some(old) = stack.services.insert(key.service.clone(), service) {

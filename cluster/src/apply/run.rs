@@ -203,14 +203,16 @@ impl Step<'_> {
     }
 
     pub(super) fn scale(&mut self, replicas: &BTreeMap<ServiceKey, u32>) -> Result<(), Refusal> {
+        // With nothing to run they had no ports; somebody else may have them by now.
+        let mut from_nothing = Vec::new();
         for (key, replicas) in replicas {
             let service = self.existing(key)?;
             super::conflict::check_replicas(key, &service.spec, *replicas)?;
-            // With nothing to run it had no port; somebody else may have it by now.
             if service.replicas == 0 && *replicas > 0 {
-                super::conflict::check_one_off(self.state, key, &service.spec)?;
+                from_nothing.push((key, &*service.spec));
             }
         }
+        super::conflict::check_more(self.state, &from_nothing)?;
         for (key, replicas) in replicas {
             self.forget_rollback(key);
             let Some(old) = self.state.service(key).cloned() else { continue };

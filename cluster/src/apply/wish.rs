@@ -183,7 +183,7 @@ impl Step<'_> {
         if spec.one_off.is_none() {
             return Err(conflict(format!("service {key} is no one-off")));
         }
-        super::conflict::check_one_off(self.state, &key, &spec)?;
+        super::conflict::check_more(self.state, &[(&key, &spec)])?;
         let nothing = crate::StackSpec {
             name: key.stack.clone(),
             services: Default::default(),

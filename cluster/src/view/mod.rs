@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub use assignments::WrongVersion;
-pub use ports::{PortChoice, host_port_key, host_port_range, port_choice};
+pub use ports::{PortChoice, host_port_key, host_port_range, host_port_slot, port_choice};
 
 /// All that a node has to do and to know. Sent whole when a session opens, as [`AssignmentsDelta`] after that.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

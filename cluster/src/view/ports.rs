@@ -45,6 +45,12 @@ pub fn host_port_key(entry: usize, slot: u32) -> String {
     format!("{entry}/{slot}")
 }
 
+/// The slot of a key in [`Service::host_ports`].
+#[must_use]
+pub fn host_port_slot(key: &str) -> u32 {
+    key.rsplit('/').next().and_then(|slot| slot.parse().ok()).unwrap_or_default()
+}
+
 impl Service {
     /// The host ports that lead to this service: the fixed ones, and the chosen ones as far as they are
     /// chosen. None while the service is on its way out or nothing of it is to run, so that another one can
