@@ -17,7 +17,7 @@ use tonic::transport::Channel;
 use crate::chain;
 use crate::core::{Action, ActionId, Failure, FailureKind, Outcome, ProbeResult};
 use crate::knock;
-use crate::limits::{HEALTH_OUTPUT_BYTES, HEAVY_ACTIONS, PROBES};
+use crate::limits::{HEALTH_OUTPUT_BYTES, HEAVY_ACTIONS, PROBES, SLOW_ACTION_MS};
 use crate::pull::{Pulls, pull};
 use crate::run::Event;
 use crate::store::Store;
@@ -61,12 +61,24 @@ impl Executor {
         };
         let (turn, tools) = (turn.cloned(), self.tools.clone());
         tokio::spawn(async move {
-            let _turn = match &turn {
-                // The semaphores are never closed.
-                Some(turn) => turn.acquire().await.ok(),
-                None => None,
+            let work = tools.carry_out(id, action);
+            let result = match turn {
+                None => work.await,
+                Some(turns) => {
+                    // The semaphores are never closed.
+                    let turn = turns.acquire_owned().await.ok();
+                    tokio::pin!(work);
+                    match tokio::time::timeout(Duration::from_millis(SLOW_ACTION_MS), &mut work).await {
+                        Ok(result) => result,
+                        Err(_) => {
+                            // Others need not wait until what hangs goes on.
+                            drop(turn);
+                            let _ = tools.events.send(Event::Slow(id)).await;
+                            work.await
+                        }
+                    }
+                }
             };
-            let result = tools.carry_out(id, action).await;
             if let Err(failure) = &result {
                 tracing::debug!(action = id.0, "failed: {}", failure.message);
             }

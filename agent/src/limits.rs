@@ -55,8 +55,8 @@ pub const HEAVY_ACTIONS: usize = 16;
 pub const PROBES: usize = 32;
 /// How long an agent that starts waits for a manager before it starts containers on its own memory's word.
 pub const WORD_WAIT_MS: u64 = 1_000;
-/// How long making or starting a container may take, in milliseconds, until it is told that it does.
-pub const SLOW_STEP_MS: u64 = 30_000;
+/// How long an action may take until it is told that it does, and others have its turn.
+pub const SLOW_ACTION_MS: u64 = 30_000;
 /// How long assignments may wait for the disk: they are only needed when no manager answers.
 pub const STORE_DELAY_MS: u64 = 500;
 /// The first pause before a lost session is opened again.

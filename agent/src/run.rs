@@ -21,6 +21,8 @@ pub(crate) enum Event {
     Done(ActionId, Result<Outcome, Failure>),
     /// From the executor, while a container is waited for.
     Dying(ActionId),
+    /// From the executor, of an action that goes on.
+    Slow(ActionId),
     /// From a person, through the node's own service.
     Paused(TaskId, bool),
 }
@@ -107,6 +109,7 @@ fn inputs(store: &Store, events: &mut Vec<Event>) -> Vec<Input> {
         }
         Event::Done(id, result) => Input::Done(id, result),
         Event::Dying(id) => Input::Dying(id),
+        Event::Slow(id) => Input::Slow(id),
         Event::Paused(task, paused) => Input::Paused(task, paused),
     };
     events.drain(..).map(input).collect()

@@ -30,6 +30,8 @@ pub enum Input {
     /// The first process of the container that this [`Action::Watch`] waits for is dead: nothing answers there
     /// any more. How it ended comes later, as the action's outcome.
     Dying(ActionId),
+    /// The action has taken long already, not counting its wait for its turn, and goes on.
+    Slow(ActionId),
     /// The clock of a task's container was stopped, or started again.
     Paused(TaskId, bool),
     /// The time of the last [`Output::WakeAt`] has come. Waking too early or too often does no harm.

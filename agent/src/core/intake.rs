@@ -31,6 +31,11 @@ impl AgentCore {
                     self.for_task(task, |machine| machine.dying(id));
                 }
             }
+            Input::Slow(id) => {
+                if let Some(Owner::Lane(task)) = self.owners.get(&id).cloned() {
+                    self.for_task(task, |machine| machine.takes_long(id));
+                }
+            }
             Input::Paused(task, paused) => self.for_task(task, |machine| machine.paused(paused)),
             Input::Wake => {
                 self.woken = None;

@@ -2,15 +2,15 @@
 //! container itself.
 
 use ::core::net::IpAddr;
-use cluster::{Phase, Problem, Task, Timestamp, VolumeName};
+use cluster::{Phase, Problem, Task, VolumeName};
 use runtime::volume::VolumeDevice;
 
-use super::action::Action;
+use super::action::{Action, ActionId};
 use super::record::Origin;
 use super::shared::{Shared, Trouble};
 use super::task::{Container, Machine, Step, Todo, Wiring, World};
 use super::translate::{self, Devices, Parts, Volumes};
-use crate::limits::SLOW_STEP_MS;
+use crate::limits::SLOW_ACTION_MS;
 
 /// The number of the first projection.
 const FIRST: u64 = 1;
@@ -158,19 +158,20 @@ impl Machine {
         })
     }
 
+    /// The action takes longer than it should.
+    pub(crate) fn takes_long(&mut self, id: ActionId) {
+        self.slow |= self.doing.as_ref().is_some_and(|(doing, _)| *doing == id);
+    }
+
     /// A step that takes moments and does not end is told: a file system that does not answer (NFS, FUSE) holds up
     /// whoever touches it, and nobody can say for how long.
-    pub(super) fn note_slowness(&mut self, now: Timestamp) {
+    pub(super) fn note_slowness(&mut self) {
         let doing = match &self.doing {
-            Some((_, Step::Create | Step::Refresh)) => "making",
-            Some((_, Step::Start)) => "starting",
+            Some((_, Step::Create | Step::Refresh)) if self.slow => "making",
+            Some((_, Step::Start)) if self.slow => "starting",
             _ => return,
         };
-        let late = self.since.plus_ms(SLOW_STEP_MS);
-        if now < late {
-            return self.wake_at(late);
-        }
-        let seconds = SLOW_STEP_MS / 1000;
+        let seconds = SLOW_ACTION_MS / 1000;
         let message = format!(
             "{doing} the container has taken more than {seconds} s already: a file system that it mounts may not answer"
         );

@@ -58,7 +58,7 @@ impl AgentCore {
                 _ => {}
             }
             let action_id = self.act(Owner::Lane(id), action, outputs);
-            machine.begin(action_id, step, now);
+            machine.begin(action_id, step);
         }
         if machine.needs_watch() {
             machine.watch = Some(self.act(Owner::Watch(id), Action::Watch(id), outputs));

@@ -58,8 +58,8 @@ pub(crate) struct Machine {
     /// The generation that the last start answered.
     pub(super) answered: u64,
     pub(super) doing: Option<(ActionId, Step)>,
-    /// When it began to do it.
-    pub(super) since: Timestamp,
+    /// That takes long already.
+    pub(super) slow: bool,
     pub(super) watch: Option<ActionId>,
     pub(super) probe: Option<(ActionId, Timestamp)>,
     pub(super) monitor: Option<Monitor>,
@@ -169,7 +169,7 @@ impl Machine {
             armed: false,
             answered: 0,
             doing: None,
-            since: Timestamp::default(),
+            slow: false,
             watch: None,
             probe: None,
             monitor: None,
@@ -245,7 +245,7 @@ impl Machine {
                     | (Step::PostStart | Step::PreStart, Wish::Gone(_) | Wish::Still(_))
             );
             if !gives_up {
-                self.note_slowness(now);
+                self.note_slowness();
                 return None;
             }
             let ends = matches!((step, &wish), (Step::PreStart, Wish::Still(_)));
@@ -267,9 +267,8 @@ impl Machine {
     }
 
     /// The action of [`Machine::next`] has its number.
-    pub(crate) fn begin(&mut self, id: ActionId, step: Step, now: Timestamp) {
-        (self.doing, self.since) = (Some((id, step)), now);
-        self.note_slowness(now);
+    pub(crate) fn begin(&mut self, id: ActionId, step: Step) {
+        (self.doing, self.slow) = (Some((id, step)), false);
     }
 
     /// Its container's first process is there.

@@ -253,6 +253,12 @@ impl Bench {
         self.finish(&format!("watch {number}"), Ok(Outcome::Exited(exit)));
     }
 
+    /// An open action takes long.
+    pub(super) fn slow(&mut self, prefix: &str) {
+        let id = self.next_open(prefix, false).unwrap_or_else(|| panic!("no open action `{prefix}`"));
+        self.give(Input::Slow(id));
+    }
+
     /// The first process of a task's container dies; how it ended is not known yet.
     pub(super) fn die(&mut self, number: u64) {
         self.give(Input::Dying(self.watch_of(number)));

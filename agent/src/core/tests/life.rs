@@ -5,7 +5,6 @@ use serde_json::json;
 
 use super::bench::{Bench, plain, stop};
 use crate::core::{FailureKind, Outcome};
-use crate::limits::SLOW_STEP_MS;
 
 #[test]
 fn a_task_is_prepared_step_by_step_and_started() {
@@ -56,8 +55,7 @@ fn a_start_that_does_not_end_is_told_and_can_still_succeed() {
     bench.task("web", 1, plain());
     bench.complete();
     bench.work_until("start 1");
-    assert_eq!(bench.alarm(), Some(SLOW_STEP_MS));
-    bench.jump_to_alarm();
+    bench.slow("start 1");
     assert!(bench.last_words().contains("starting the container has taken"), "{}", bench.last_words());
     bench.work();
     assert_eq!(bench.last_words(), "say 1 started running generation 1");
@@ -128,8 +126,6 @@ fn what_cannot_be_had_is_told_and_tried_again() {
     bench.pass(999);
     bench.clear();
     bench.pass(1);
-    // The alarms of steps that took moments are left to pass.
-    bench.pass(SLOW_STEP_MS);
     assert!(bench.alarm().is_none(), "nothing is left to wait for");
 }
 
