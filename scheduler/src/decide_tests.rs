@@ -401,6 +401,24 @@ fn tasks_of_a_lost_node_move_if_there_is_a_place() {
 }
 
 #[test]
+fn what_is_on_a_node_that_is_down_opens_no_gate() {
+    let mut bench = Bench::with_nodes(2);
+    let services = json!({"db": {"image": "x"}, "web": {"image": "x", "depends_on": {"db": {"condition": "service_started"}}}});
+    bench.up(wish(json!({"name": "hello", "services": services}))).unwrap();
+    bench.decide();
+    let (node, at) = (bench.task("db", 1).node, bench.now);
+    for report in crate::optimistic_reports(&bench.state, at) {
+        bench.apply(report).unwrap();
+    }
+    let version = bench.state.nodes[&node].version;
+    bench.apply(ChangeKind::NodeDown { node, version }).unwrap();
+    bench.decide();
+    assert_eq!(bench.waits(), "web.1: waits for `db` to start: its node is down");
+    bench.node(node.0, |_| {});
+    check(&bench.decide().0, "open web.1");
+}
+
+#[test]
 fn a_container_that_vanished_is_made_anew() {
     let mut bench = Bench::with_nodes(1);
     bench.up(one(json!({"image": "x"}))).unwrap();

@@ -59,6 +59,11 @@ fn reached(
     let mut ready = 0;
     let mut not_yet = None;
     for task in state.tasks_of(key).filter(|task| service.is_current(task)) {
+        if !state.is_ready(task.node) {
+            // What was last heard from there may be true no more, and the task may be made anew elsewhere.
+            not_yet.get_or_insert("its node is down".to_owned());
+            continue;
+        }
         match check(task) {
             Reached::Yes => ready += 1,
             Reached::NotYet(why) => {

@@ -179,14 +179,17 @@ impl Look<'_> {
     }
 
     /// A task whose node is lost is replaced if another node can have it; otherwise the node may come back.
-    /// A node that does removes what is not among its assignments.
+    /// A node that does removes what is not among its assignments. One that was to take over from another is
+    /// given up: the other gets its next successor in its turn.
     fn move_away(&mut self, round: &mut Round<'_>, task: &Task) -> bool {
-        let moved = self.fill(round, task.slot, For::Lost(task));
-        if moved {
-            set_desired(round, task, Desired::Remove(self.service.how.clone()));
-            round.changes.push(ChangeKind::Forget(Forgotten::Task(task.id)));
+        let mut tasks = round.state.tasks_of(self.key);
+        let shares = tasks.any(|other| other.id != task.id && other.slot == task.slot && other.holds_slot());
+        if !shares && !self.fill(round, task.slot, For::Lost(task)) {
+            return false;
         }
-        moved
+        set_desired(round, task, Desired::Remove(self.service.how.clone()));
+        round.changes.push(ChangeKind::Forget(Forgotten::Task(task.id)));
+        true
     }
 
     /// Gives a slot a task, with all that it needs, or says why it cannot have one.

@@ -1,7 +1,8 @@
 //! Replacements a few at a time, as text: who goes when, and what follows a failure.
 
 use cluster::{
-    ContainerState, ContainerStatus, Exit, Health, Phase, Task, TaskStatus, Timestamp, UpdateState,
+    ChangeKind, ContainerState, ContainerStatus, Exit, Health, NodeId, Phase, Task, TaskStatus, Timestamp,
+    UpdateState,
 };
 use serde_json::{Value, json};
 
@@ -54,7 +55,7 @@ fn say(bench: &mut Bench, slot: u32, image: &str, change: impl Fn(&mut TaskStatu
     let (id, node, mut status) = (task.id, task.node, task.status.clone());
     change(&mut status, bench.now);
     let statuses = vec![(id, status)];
-    bench.apply(cluster::ChangeKind::Report { node, statuses, ended: Default::default() }).unwrap();
+    bench.apply(ChangeKind::Report { node, statuses, ended: Default::default() }).unwrap();
 }
 
 fn runs(bench: &mut Bench, slot: u32, image: &str, health: Health) {
@@ -151,6 +152,28 @@ fn start_first_makes_the_new_one_ready_before_the_old_one_goes() {
 }
 
 #[test]
+fn a_successor_whose_node_is_lost_is_given_up_and_made_again_beside_the_old_one() {
+    let deploy = json!({"update_config": {"order": "start-first"}});
+    let mut bench = Bench::with_nodes(2);
+    bench.up(web("old", 1, &deploy)).unwrap();
+    bench.settle();
+    bench.up(web("new", 1, &deploy)).unwrap();
+    check(
+        &bench.decide().0,
+        "web gets 1=10.201.0.3 in hello_default\ncreate web.1 on b, before the old one stops",
+    );
+    let (node, version) = (task(&bench, 1, "new").node, bench.state.nodes[&NodeId(2)].version);
+    bench.apply(ChangeKind::NodeDown { node, version }).unwrap();
+    wait(&mut bench, crate::limits::LOST_AFTER_MS);
+    check(
+        &bench.decide().0,
+        "remove web.1\nforget task web.1\nweb gets 1=10.201.0.4 in hello_default\ncreate web.1 on a, before the old one stops",
+    );
+    check(&bench.settle(), "remove web.1\nforget task web.1");
+    assert_eq!(task(&bench, 1, "new").node, NodeId(1));
+}
+
+#[test]
 fn what_can_be_there_only_once_stops_first_and_the_plan_says_so() {
     let service = |image: &str| {
         json!({"name": "hello", "services": {"web": {
@@ -162,7 +185,7 @@ fn what_can_be_there_only_once_stops_first_and_the_plan_says_so() {
     let mut bench = Bench::with_nodes(1);
     bench.up(wish(service("old"))).unwrap();
     bench.settle();
-    let change = cluster::ChangeKind::PutStack(Box::new(wish(service("new"))));
+    let change = ChangeKind::PutStack(Box::new(wish(service("new"))));
     let plan = crate::dry_run(&bench.state, cluster::Change { at: bench.now, kind: change }).unwrap();
     check(&plan.to_string(), "replace web.1  (image changed; the old one stops first: its address is fixed)");
 }
@@ -173,7 +196,7 @@ fn the_plan_tells_the_order() {
     let deploy = json!({"update_config": {"order": "start-first", "delay": "1h"}});
     bench.up(web("old", 2, &deploy)).unwrap();
     bench.settle();
-    let change = cluster::ChangeKind::PutStack(Box::new(web("new", 2, &deploy)));
+    let change = ChangeKind::PutStack(Box::new(web("new", 2, &deploy)));
     let plan = crate::dry_run(&bench.state, cluster::Change { at: bench.now, kind: change }).unwrap();
     check(
         &plan.to_string(),

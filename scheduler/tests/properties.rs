@@ -9,7 +9,7 @@ use cluster::compose_spec::{
 use cluster::view::PublishedPort;
 use cluster::{
     Change, ChangeKind, ContainerState, FileDigests, Gate, Health, NodeDescription, NodeId, Phase, PutStack,
-    RunAction, ServiceKey, StackName, StackSpec, State, StopHow, Timestamp,
+    Refusal, RunAction, ServiceKey, StackName, StackSpec, State, StopHow, Timestamp,
 };
 use proptest::prelude::*;
 use scheduler::{decide, decide_all, optimistic_reports};
@@ -196,7 +196,7 @@ impl World {
     }
 
     /// A refusal is an answer like any other here; what matters is that the state stays sound.
-    fn apply(&mut self, kind: ChangeKind) -> bool {
+    fn apply(&mut self, kind: ChangeKind) -> Result<(), Refusal> {
         self.now = self.now.plus_ms(1);
         let before = self.state.clone();
         let nodes_before = std::mem::take(&mut self.state.touched.nodes);
@@ -210,7 +210,7 @@ impl World {
             assert!(delta.is_empty() || told, "{node} is not told of {kind:?}: {delta:?}");
         }
         self.state.touched.nodes.extend(nodes_before);
-        result.is_ok()
+        result.map(|_| ())
     }
 
     fn happen(&mut self, happening: &Happening) {
@@ -225,14 +225,15 @@ impl World {
                 let forced = spec.services.keys().filter(|_| *force).cloned().collect();
                 let put =
                     PutStack { force_recreate: forced, remove_orphans: *orphans, ..PutStack::new(spec) };
-                self.apply(ChangeKind::PutStack(Box::new(put)));
+                let _ = self.apply(ChangeKind::PutStack(Box::new(put)));
             }
             Happening::Down { stack, volumes } => {
                 let stack = StackName(format!("s{stack}"));
-                self.apply(ChangeKind::RemoveStack { stack, volumes: *volumes, how });
+                let _ = self.apply(ChangeKind::RemoveStack { stack, volumes: *volumes, how });
             }
             Happening::Scale { stack, service, replicas } => {
-                self.apply(ChangeKind::Scale { replicas: [(key(*stack, *service), *replicas)].into() });
+                let _ =
+                    self.apply(ChangeKind::Scale { replicas: [(key(*stack, *service), *replicas)].into() });
             }
             Happening::Run { stack, service, action } => {
                 let action = match action {
@@ -241,21 +242,21 @@ impl World {
                     2 => RunAction::Restart(how),
                     _ => RunAction::Remove(how),
                 };
-                self.apply(ChangeKind::SetRun { services: vec![key(*stack, *service)], action });
+                let _ = self.apply(ChangeKind::SetRun { services: vec![key(*stack, *service)], action });
             }
             Happening::NodeUp(n) => {
                 let description =
                     NodeDescription { name: n.to_string(), os: "linux".into(), ..Default::default() };
-                self.apply(ChangeKind::PutNode { node: NodeId(u64::from(*n)), description });
+                let _ = self.apply(ChangeKind::PutNode { node: NodeId(u64::from(*n)), description });
             }
             Happening::NodeDown(n) => {
                 let node = NodeId(u64::from(*n));
                 let version = self.state.nodes.get(&node).map_or(Default::default(), |node| node.version);
-                self.apply(ChangeKind::NodeDown { node, version });
+                let _ = self.apply(ChangeKind::NodeDown { node, version });
             }
             Happening::Work => {
                 for report in optimistic_reports(&self.state, self.now) {
-                    assert!(self.apply(report));
+                    self.apply(report).expect("a report always fits");
                 }
             }
             Happening::End { which, code } => self.change_container(*which, |status, at| {
@@ -287,7 +288,8 @@ impl World {
         let Some(task) = running.get(usize::from(which) % running.len().max(1)) else { return };
         let (node, id, mut status) = (task.node, task.id, task.status.clone());
         change(&mut status, self.now);
-        self.apply(ChangeKind::Report { node, statuses: vec![(id, status)], ended: Default::default() });
+        let _ =
+            self.apply(ChangeKind::Report { node, statuses: vec![(id, status)], ended: Default::default() });
     }
 
     fn decide_to_fixpoint(&mut self) {
@@ -306,7 +308,8 @@ impl World {
             }
             for kind in decision.changes {
                 let now = self.now;
-                assert!(self.apply(kind.clone()), "a decision does not fit: {kind:?}");
+                let applied = self.apply(kind.clone());
+                assert!(applied.is_ok(), "a decision does not fit: {kind:?}: {applied:?}");
                 self.now = now;
                 self.check(&kind);
             }
