@@ -85,13 +85,14 @@ impl Machine {
         }
     }
 
-    /// It was found running, and what the balance is made from does not know its interfaces yet.
+    /// It was found running, and what the balance is made from does not know its interfaces yet. One that is on
+    /// its way out needs none: it waits for the balance itself.
     pub(crate) fn is_being_adopted(&self, synced: bool) -> bool {
         let stays = matches!(self.wish(synced), Wish::Running | Wish::Prepared);
         let running = matches!(self.container, Container::Running { .. });
         let declared = matches!(self.wiring, Wiring::Attached(_) | Wiring::Served(_));
         let wired = self.task.as_ref().is_none_or(|task| task.endpoints.is_empty());
-        stays && running && !declared && !wired && self.trouble.is_none()
+        stays && running && !declared && !wired && self.trouble.is_none() && self.stop.is_none()
     }
 }
 

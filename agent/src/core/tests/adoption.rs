@@ -61,6 +61,27 @@ fn a_running_container_stays_and_its_names_come_back() {
 }
 
 #[test]
+fn a_restart_that_was_wished_for_meanwhile_is_made() {
+    let (mut bench, inventory) = found(plain(), running());
+    bench.give(Input::Found(Box::new(inventory)));
+    bench.change(1, |task| task.generation = 2);
+    bench.work();
+    // It does not wait for interfaces that it is about to lose.
+    bench.check(
+        "do watch 1
+         do ensure network shop_default
+         zone shop_default web=
+         do balance nothing
+         say 1 started running generation 1
+         do signal 1 15
+         say 1 started stopping generation 1",
+    );
+    bench.exit(1, 143);
+    bench.work();
+    assert_eq!(bench.last_words(), "say 1 started running generation 2 exit 143");
+}
+
+#[test]
 fn an_end_that_happened_meanwhile_is_told_with_its_code() {
     let (mut bench, inventory) = found(plain(), exited(3));
     bench.give(Input::Found(Box::new(inventory)));
