@@ -34,6 +34,9 @@ pub enum ChangeKind {
         stack: StackName,
         /// Its named volumes too (`-v`).
         volumes: bool,
+        /// Of those only these; `None`: all that are the stack's.
+        #[serde(default)]
+        only: Option<BTreeSet<VolumeName>>,
         /// How its tasks are stopped.
         how: StopHow,
     },

@@ -81,6 +81,13 @@ impl StackSpec {
     }
 }
 
+/// The full names of the volumes that a project declares as its own, whether a service uses them or not.
+#[must_use]
+pub fn own_volumes(project: &Project) -> BTreeSet<VolumeName> {
+    let names = Names { project };
+    names.volumes().filter(|(_, spec)| !spec.compose.external).map(|(_, spec)| spec.name).collect()
+}
+
 /// Full names of what a project defines.
 struct Names<'a> {
     project: &'a Project,

@@ -52,6 +52,17 @@ fn full_names_are_those_of_docker_compose() {
 }
 
 #[test]
+fn a_projects_own_volumes_are_those_that_it_declares_and_makes() {
+    let project = project(
+        "
+         services: {web: {image: x, volumes: ['data:/data', 'theirs:/theirs']}}
+         volumes: {data: {}, theirs: {external: true}, named: {name: elsewhere}}",
+    );
+    let own: Vec<String> = own_volumes(&project).into_iter().map(|name| name.0).collect();
+    assert_eq!(own, ["elsewhere", "shop_data"]);
+}
+
+#[test]
 fn a_network_mode_means_no_networks() {
     let stack = stack("services: {web: {image: x, network_mode: host}}");
     assert!(stack.services["web"].networks.is_empty());

@@ -32,7 +32,7 @@ pub use compose_spec;
 
 pub use change::{Change, ChangeKind, Event, Forgotten, PutStack, Refusal, RunAction};
 pub use deploy::Constraint;
-pub use from_project::{FileDigests, SpecError, SpecErrors};
+pub use from_project::{FileDigests, SpecError, SpecErrors, own_volumes};
 pub use hash::stable_hash;
 pub use id::{NetworkName, NodeId, ServiceKey, StackName, TaskId, Version, VolumeName};
 pub use node::{Ended, Endpoint, Network, Node, NodeDescription, NodeState, Volume, overlap};

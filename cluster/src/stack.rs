@@ -127,6 +127,14 @@ pub struct Stack {
     pub config_files: Vec<String>,
 }
 
+impl Stack {
+    /// A stack of nothing yet.
+    pub(crate) fn new(version: Version, created_at: Timestamp) -> Self {
+        let (services, networks, volumes) = Default::default();
+        Self { services, networks, volumes, removing: false, version, created_at, config_files: Vec::new() }
+    }
+}
+
 /// A service in the state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Service {

@@ -7,12 +7,12 @@ use api::control::set_run_request::Action;
 use api::control::{
     Accepted, ApplyStackReply, ApplyStackRequest, BlobChunk, BlobReply, KeepOneOffRequest, ListReply,
     ListRequest, PutOneOffRequest, RemoveStackRequest, ScaleRequest, SetRunRequest, VersionReply,
-    VersionRequest, WatchRequest,
+    VersionRequest, VolumesReply, VolumesRequest, WatchRequest,
 };
 use api::convert::{from_json, run_action_from, to_json};
 use api::limits::MAX_BLOB_BYTES;
 use api::refusal;
-use cluster::{ChangeKind, PutStack, ServiceKey, ServiceSpec, StackName};
+use cluster::{ChangeKind, PutStack, ServiceKey, ServiceSpec, StackName, VolumeName};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -147,7 +147,9 @@ impl Control for ControlService {
         let request = request.into_inner();
         let how = request.how.map(Into::into).unwrap_or_default();
         let stack = StackName(request.stack);
-        accepted(self.wish(ChangeKind::RemoveStack { stack, volumes: request.volumes, how }).await?)
+        let volumes = !request.volumes.is_empty();
+        let only = Some(request.volumes.into_iter().map(VolumeName).collect());
+        accepted(self.wish(ChangeKind::RemoveStack { stack, volumes, only, how }).await?)
     }
 
     async fn put_one_off(&self, request: Request<PutOneOffRequest>) -> Answer<Accepted> {
@@ -204,6 +206,12 @@ impl Control for ControlService {
         let (version, stacks) = self.ask(|answer| Event::List { stack, answer }).await?;
         let stacks_json = stacks.iter().map(to_json).collect();
         Ok(Response::new(ListReply { version: version.0, stacks_json }))
+    }
+
+    async fn volumes(&self, request: Request<VolumesRequest>) -> Answer<VolumesReply> {
+        let stack = StackName(request.into_inner().stack);
+        let volumes = self.ask(|answer| Event::Volumes { stack, answer }).await?;
+        Ok(Response::new(VolumesReply { volumes_json: volumes.iter().map(to_json).collect() }))
     }
 
     async fn watch(&self, request: Request<WatchRequest>) -> Answer<Self::WatchStream> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use api::control::WatchEvent;
 use api::convert::Watched;
 use cluster::view::{StackView, Waits};
-use cluster::{Event, ServiceKey, StackName, State, Version};
+use cluster::{Event, ServiceKey, StackName, State, Version, Volume};
 use tokio::sync::mpsc;
 use tonic::Status;
 
@@ -150,6 +150,11 @@ fn messages(news: &News, state: &State, waits: &Waits) -> Vec<Message> {
 pub(crate) fn list(stack: Option<&StackName>, state: &State, waits: &Waits) -> (Version, Vec<StackView>) {
     let stacks = state.stacks.keys().filter(|name| stack.is_none_or(|one| one == *name));
     (state.index, stacks.filter_map(|name| state.stack_view(name, waits)).collect())
+}
+
+/// The volumes of a stack, whether it is there or not.
+pub(crate) fn volumes(stack: &StackName, state: &State) -> Vec<Volume> {
+    state.volumes.values().filter(|volume| volume.stack == *stack).cloned().collect()
 }
 
 #[cfg(test)]

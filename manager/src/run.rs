@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use api::convert;
 use cluster::view::StackView;
-use cluster::{ChangeKind, NodeId, Refusal, StackName, Timestamp, Version};
+use cluster::{ChangeKind, NodeId, Refusal, StackName, Timestamp, Version, Volume};
 use tokio::sync::{mpsc, oneshot, watch};
 use tonic::Status;
 
@@ -28,6 +28,8 @@ pub(crate) enum Event {
     Plan { kind: Box<ChangeKind>, answer: oneshot::Sender<Result<scheduler::Plan, Refusal>> },
     /// What is there.
     List { stack: Option<StackName>, answer: oneshot::Sender<(Version, Vec<StackView>)> },
+    /// The volumes of a stack, whether it is there or not.
+    Volumes { stack: StackName, answer: oneshot::Sender<Vec<Volume>> },
     /// What is there and what becomes of it.
     Watch { stack: Option<StackName>, answer: oneshot::Sender<mpsc::Receiver<Told>> },
     /// An agent is there.
@@ -137,6 +139,10 @@ impl Loop {
             }
             Event::List { stack, answer } => {
                 let _ = answer.send(hub::list(stack.as_ref(), self.core.state(), self.core.waits()));
+                return;
+            }
+            Event::Volumes { stack, answer } => {
+                let _ = answer.send(hub::volumes(&stack, self.core.state()));
                 return;
             }
             Event::Watch { stack, answer } => {

@@ -16,7 +16,7 @@ use api::node::{
 use api::refusal::Details;
 use api::unix::ConnectError;
 use cluster::view::StackView;
-use cluster::{PutStack, RunAction, ServiceSpec, StopHow};
+use cluster::{PutStack, RunAction, ServiceSpec, StopHow, Volume, VolumeName};
 use tokio_stream::Stream;
 use tonic::transport::Channel;
 use tonic::{Status, Streaming};
@@ -54,6 +54,12 @@ pub(crate) fn refusal(doing: &str, status: &Status) -> Failure {
         Some(hint) => failure.hint(hint),
         None => failure,
     }
+}
+
+/// An answer that makes no sense to this build.
+pub(crate) fn misunderstood(status: &Status) -> Failure {
+    refusal("this `orc` does not understand the engine", status)
+        .hint("it may be of another version: `orc engine stop`, then try again")
 }
 
 impl Client {
@@ -123,14 +129,16 @@ impl Client {
         Ok(reply.map_err(|status| refusal(&doing(), &status))?.into_inner())
     }
 
-    /// Wishes a stack away; answers the version at which that is visible, or `None` when there is no such stack.
+    /// Wishes a stack away with these of its volumes; answers the version at which that is visible, or `None` when there is no such stack.
     pub(crate) async fn remove_stack(
         &mut self,
         stack: &str,
-        volumes: bool,
+        volumes: &[VolumeName],
         how: StopHow,
     ) -> Outcome<Option<u64>> {
-        let request = control::RemoveStackRequest { stack: stack.to_owned(), volumes, how: Some(how.into()) };
+        let names = volumes.iter().map(|volume| volume.0.clone()).collect();
+        let request =
+            control::RemoveStackRequest { stack: stack.to_owned(), volumes: names, how: Some(how.into()) };
         match self.control.remove_stack(request).await {
             Ok(reply) => Ok(Some(reply.into_inner().version)),
             Err(status) if status.code() == tonic::Code::NotFound => Ok(None),
@@ -202,15 +210,20 @@ impl Client {
         let stacks = reply.into_inner().stacks_json;
         let views: Result<Vec<StackView>, Status> =
             stacks.iter().map(|json| convert::from_json(json, "a stack")).collect();
-        views.map_err(|status| {
-            refusal("this `orc` does not understand the engine", &status)
-                .hint("it may be of another version: `orc engine stop`, then try again")
-        })
+        views.map_err(|status| misunderstood(&status))
     }
 
     /// The stack named, if it is there.
     pub(crate) async fn stack(&mut self, name: &str) -> Outcome<Option<StackView>> {
         Ok(self.list(Some(name)).await?.into_iter().find(|view| view.name.0 == name))
+    }
+
+    /// The volumes of a stack, which are there when it is not, too.
+    pub(crate) async fn volumes(&mut self, stack: &str) -> Outcome<Vec<Volume>> {
+        let reply = self.control.volumes(control::VolumesRequest { stack: stack.to_owned() }).await;
+        let reply = reply.map_err(|status| refusal("cannot list volumes", &status))?.into_inner();
+        let volumes = reply.volumes_json.iter().map(|json| convert::from_json(json, "a volume"));
+        volumes.collect::<Result<_, Status>>().map_err(|status| misunderstood(&status))
     }
 
     /// What is, and every change of it.

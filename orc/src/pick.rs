@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn a_name_may_be_one_of_the_file_or_one_that_is_there() {
-        let stack = Stack { name: "shop".into(), declared: ["web".to_owned(), "db".to_owned()].into() };
+        let declared = ["web".to_owned(), "db".to_owned()].into();
+        let stack = Stack { name: "shop".into(), declared, ..Stack::default() };
         let view = view(&[("web", &[]), ("old", &[])]);
         let check = |names: &[&str], expect: Result<&[&str], (&str, &str)>| {
             let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();

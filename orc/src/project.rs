@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use cluster::VolumeName;
 use compose_spec::{Files, LoadRequest, Loaded, Project};
 
 use crate::cli::Global;
@@ -79,6 +80,8 @@ pub(crate) struct Stack {
     pub(crate) name: String,
     /// The services that its file names, those of disabled profiles included; none when no file was read.
     pub(crate) declared: BTreeSet<String>,
+    /// The volumes that its file declares as its own; `None` when no file was read.
+    pub(crate) volumes: Option<BTreeSet<VolumeName>>,
 }
 
 /// The stack that a command is about, by its name if that is given, by its file otherwise.
@@ -92,14 +95,15 @@ pub(crate) fn stack(global: &Global, output: &Output) -> Outcome<Stack> {
                     Failure::new(format!("no stack can be called `{name}`")).hint(compose_spec::NAME_HINT)
                 );
             }
-            Ok(Stack { name, declared: BTreeSet::new() })
+            Ok(Stack { name, ..Stack::default() })
         }
         _ => {
             // Commands about a running stack must not fail for an attribute that only `up` cares about.
             let loaded = load(&request(global, &[])?, output)?;
             let project = project(&loaded)?;
             let declared = project.services.keys().chain(&loaded.disabled).cloned().collect();
-            Ok(Stack { name: project.name.clone(), declared })
+            let volumes = Some(cluster::own_volumes(project));
+            Ok(Stack { name: project.name.clone(), declared, volumes })
         }
     }
 }

@@ -52,10 +52,7 @@ impl StackWatch {
                 .hint("what it was told goes on when it is started again: see `orc ps`")
         })?;
         let version = message.version;
-        let watched = Watched::from_event(message).map_err(|status| {
-            client::refusal("this `orc` does not understand the engine", &status)
-                .hint("it may be of another version: `orc engine stop`, then try again")
-        })?;
+        let watched = Watched::from_event(message).map_err(|status| client::misunderstood(&status))?;
         match watched {
             Watched::Stack(view) => self.view = Some(*view),
             Watched::Task { service, task, view, .. } => {

@@ -167,7 +167,9 @@ fn down_stops_dependents_first_and_leaves_the_volume() {
     bench.settle();
     let how = StopHow::default();
     let stack = StackName("hello".into());
-    bench.apply(ChangeKind::RemoveStack { stack: stack.clone(), volumes: false, how: how.clone() }).unwrap();
+    bench
+        .apply(ChangeKind::RemoveStack { stack: stack.clone(), volumes: false, only: None, how: how.clone() })
+        .unwrap();
     check(
         &bench.settle(),
         "
@@ -189,7 +191,7 @@ fn down_stops_dependents_first_and_leaves_the_volume() {
         ",
     );
     assert_eq!(bench.state.volumes.len(), 1);
-    bench.apply(ChangeKind::RemoveStack { stack, volumes: true, how }).unwrap();
+    bench.apply(ChangeKind::RemoveStack { stack, volumes: true, only: None, how }).unwrap();
     check(&bench.settle(), "forget volume hello_data");
     let again = Bench::with_nodes(1).state;
     assert_eq!(
@@ -454,7 +456,9 @@ fn up_while_going_down_comes_back_after_the_last_container_has_gone() {
     bench.up(one(json!({"image": "x"}))).unwrap();
     bench.settle();
     let stack = StackName("hello".into());
-    bench.apply(ChangeKind::RemoveStack { stack, volumes: false, how: StopHow::default() }).unwrap();
+    bench
+        .apply(ChangeKind::RemoveStack { stack, volumes: false, only: None, how: StopHow::default() })
+        .unwrap();
     check(&bench.decide().0, "remove web.1");
     bench.up(one(json!({"image": "x"}))).unwrap();
     check(&bench.decide().0, "");
@@ -467,8 +471,12 @@ fn a_removal_under_way_can_be_hurried() {
     let mut bench = Bench::with_nodes(1);
     bench.up(one(json!({"image": "x"}))).unwrap();
     bench.settle();
-    let down =
-        |how: StopHow| ChangeKind::RemoveStack { stack: StackName("hello".into()), volumes: false, how };
+    let down = |how: StopHow| ChangeKind::RemoveStack {
+        stack: StackName("hello".into()),
+        volumes: false,
+        only: None,
+        how,
+    };
     bench.apply(down(StopHow::default())).unwrap();
     check(&bench.decide().0, "remove web.1");
     bench.apply(down(StopHow::default())).unwrap();

@@ -74,7 +74,7 @@ fn down_in_its_order() {
     let stack = StackName("hello".into());
     check(
         &bench,
-        ChangeKind::RemoveStack { stack, volumes: true, how: StopHow::default() },
+        ChangeKind::RemoveStack { stack, volumes: true, only: None, how: StopHow::default() },
         "remove  web.1  (the stack is removed)
          remove  web.2  (the stack is removed)
          remove  web.3  (the stack is removed)

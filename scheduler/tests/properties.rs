@@ -229,7 +229,7 @@ impl World {
             }
             Happening::Down { stack, volumes } => {
                 let stack = StackName(format!("s{stack}"));
-                let _ = self.apply(ChangeKind::RemoveStack { stack, volumes: *volumes, how });
+                let _ = self.apply(ChangeKind::RemoveStack { stack, volumes: *volumes, only: None, how });
             }
             Happening::Scale { stack, service, replicas } => {
                 let _ =

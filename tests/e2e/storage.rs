@@ -172,3 +172,30 @@ services:
     machine.orc(&["up", "-d", "-t", "1"]).exits(1).says("image on `/x`: subpath `none`");
     machine.leaves_nothing();
 }
+
+#[test]
+fn volumes_must_be_seen_after_down_and_go_when_the_file_declares_them() {
+    let machine = Machine::new("volumes-after-down");
+    let stack = |volumes: &str, mounts: &str| {
+        format!(
+            "name: shop\nservices: {{web: {{image: orc/demo, command: [demo, serve], volumes: [{mounts}]}}}}\nvolumes: {{{volumes}}}"
+        )
+    };
+    machine.compose(&stack("data: {}, old: {}", "'data:/data', 'old:/old'"));
+    machine.orc(&["up", "-d"]).ok();
+    machine.orc(&["down"]).ok();
+    let volumes = || machine.orc(&["volumes", "-q"]).ok().to_owned();
+    assert_eq!(volumes(), "shop_data\nshop_old");
+
+    // What the file does not declare any more, or declares as another's, is not its to delete.
+    machine.compose(&stack("data: {}", "'data:/data'"));
+    machine.orc(&["down", "-v"]).exits(0).says("volume").says("shop_data removed");
+    assert_eq!(volumes(), "shop_old");
+    machine.compose(&stack("old: {external: true, name: shop_old}", "'old:/old'"));
+    machine.orc(&["down", "-v"]).exits(0).says("nothing of stack");
+    assert_eq!(volumes(), "shop_old");
+    // Without a file, all that are the stack's are meant.
+    machine.orc(&["-p", "shop", "down", "-v"]).exits(0).says("shop_old removed");
+    assert_eq!(volumes(), "");
+    machine.leaves_nothing();
+}

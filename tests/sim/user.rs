@@ -122,7 +122,7 @@ fn change(stack: usize, wish: &Wish) -> ChangeKind {
             let put = PutStack { force_recreate: forced, expected: *expected, ..PutStack::new(spec) };
             ChangeKind::PutStack(Box::new(put))
         }
-        Wish::Down { volumes } => ChangeKind::RemoveStack { stack: name, volumes: *volumes, how },
+        Wish::Down { volumes } => ChangeKind::RemoveStack { stack: name, volumes: *volumes, only: None, how },
         Wish::Scale { web } => ChangeKind::Scale { replicas: [(web_key, *web)].into() },
         Wish::Restart => ChangeKind::SetRun { services: vec![web_key], action: RunAction::Restart(how) },
     }

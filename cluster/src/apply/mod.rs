@@ -70,7 +70,10 @@ impl Step<'_> {
     fn take_over(&mut self, kind: ChangeKind) -> Result<(), Refusal> {
         match kind {
             ChangeKind::PutStack(put) => self.put_stack(*put),
-            ChangeKind::RemoveStack { stack, volumes, how } => self.remove_stack(&stack, volumes, &how),
+            ChangeKind::RemoveStack { stack, volumes, only, how } => {
+                let doomed = self.doomed(&stack, volumes, only.as_ref());
+                self.remove_stack(&stack, doomed, &how)
+            }
             ChangeKind::PutOneOff { service, spec, held } => self.put_one_off(service, *spec, held),
             ChangeKind::ReleaseOneOff { service } => {
                 self.release_one_off(&service);

@@ -3,35 +3,41 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::apply::{Step, conflict, conflict_with_hint};
-use crate::{Gate, Refusal, Run, RunAction, Service, ServiceKey, StackName, StopHow, VolumeName};
+use crate::{Gate, Refusal, Run, RunAction, Service, ServiceKey, Stack, StackName, StopHow, VolumeName};
 
 impl Step<'_> {
+    /// The volumes that go with a stack: its own, which are never external to it, as far as they are meant.
+    pub(super) fn doomed(
+        &self,
+        name: &StackName,
+        volumes: bool,
+        only: Option<&BTreeSet<VolumeName>>,
+    ) -> Vec<VolumeName> {
+        let own = self.state.volumes.iter().filter(|(_, volume)| volume.stack == *name && !volume.removing);
+        let meant = own.filter(|(volume, _)| volumes && only.is_none_or(|only| only.contains(*volume)));
+        meant.map(|(volume, _)| volume.clone()).collect()
+    }
+
     pub(super) fn remove_stack(
         &mut self,
         name: &StackName,
-        volumes: bool,
+        doomed: Vec<VolumeName>,
         how: &StopHow,
     ) -> Result<(), Refusal> {
-        let doomed: Vec<VolumeName> = self
-            .state
-            .volumes
-            .iter()
-            .filter(|(_, volume)| volumes && volume.stack == *name && !volume.removing)
-            .map(|(name, _)| name.clone())
-            .collect();
-        match self.state.stacks.get_mut(name) {
-            None if doomed.is_empty() => return Err(Refusal::Unknown { object: format!("stack `{name}`") }),
-            None => {}
-            Some(stack) => {
-                let first = !std::mem::replace(&mut stack.removing, true);
-                if first || !doomed.is_empty() {
-                    stack.version = self.version;
-                    self.touch_stack(name);
-                }
-                self.remove_services(name, how);
-                self.remove_networks(name);
-            }
+        let is_new = !self.state.stacks.contains_key(name);
+        if is_new && doomed.is_empty() {
+            return Err(Refusal::Unknown { object: format!("stack `{name}`") });
         }
+        // Volumes that outlived their stack go with a stack of nothing else, so that watchers see when they have.
+        let stack =
+            self.state.stacks.entry(name.clone()).or_insert_with(|| Stack::new(self.version, self.at));
+        let first = !std::mem::replace(&mut stack.removing, true);
+        if first || !doomed.is_empty() {
+            stack.version = self.version;
+            self.touch_stack(name);
+        }
+        self.remove_services(name, how);
+        self.remove_networks(name);
         for name in doomed {
             if let Some(volume) = self.state.volumes.get_mut(&name) {
                 volume.removing = true;

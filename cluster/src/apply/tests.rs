@@ -335,7 +335,8 @@ fn nothing_of_what_is_not_there_can_be_changed() {
     let mut state = State::new();
     let stack = StackName("shop".to_owned());
     let how = StopHow::default();
-    let error = apply(&mut state, ChangeKind::RemoveStack { stack, volumes: true, how }).unwrap_err();
+    let error =
+        apply(&mut state, ChangeKind::RemoveStack { stack, volumes: true, only: None, how }).unwrap_err();
     assert_eq!(error.to_string(), "there is no stack `shop`");
     let error = apply(&mut state, ChangeKind::Scale { replicas: [(key("web"), 2)].into() }).unwrap_err();
     assert_eq!(error.to_string(), "there is no service `web` in stack `shop`");

@@ -13,15 +13,8 @@ impl Step<'_> {
         super::conflict::check_wish(self.state, &put)?;
         let name = put.spec.name.clone();
         let is_new = !self.state.stacks.contains_key(&name);
-        let stack = self.state.stacks.entry(name.clone()).or_insert_with(|| Stack {
-            services: Default::default(),
-            networks: Default::default(),
-            volumes: Default::default(),
-            removing: false,
-            version: self.version,
-            created_at: self.at,
-            config_files: Vec::new(),
-        });
+        let stack =
+            self.state.stacks.entry(name.clone()).or_insert_with(|| Stack::new(self.version, self.at));
         let moved = !put.config_files.is_empty() && stack.config_files != put.config_files;
         if moved {
             stack.config_files.clone_from(&put.config_files);

@@ -12,13 +12,13 @@ use crate::failure::{Failure, Outcome};
 use crate::follow;
 use crate::output::Output;
 use crate::output::progress::{Renderer, Status, Step};
-use crate::project;
+use crate::project::{self, Stack};
 use crate::watch::StackWatch;
 
 /// Flags of `orc down`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Remove the stack's named volumes too, with their data
+    /// Remove the named volumes that the file declares (without a file: all of the stack), with their data
     #[arg(short, long)]
     volumes: bool,
     /// Seconds that containers get to stop
@@ -48,19 +48,25 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
     if !args.services.is_empty() {
         return state::remove(&args.services, args.timeout, global, output).await;
     }
-    let stack = project::stack(global, output)?.name;
+    let Stack { name: stack, volumes: declared, .. } = project::stack(global, output)?;
     let mut client = Client::connect(global).await?;
     let mut watch = StackWatch::open(&mut client, &stack).await?;
     let before = watch.view().cloned();
+    let mut doomed = Vec::new();
+    if args.volumes {
+        doomed.extend(client.volumes(&stack).await?.into_iter().map(|volume| volume.spec.name));
+        // As in docker compose: what only an earlier file declared is not this one's to delete.
+        doomed.retain(|name| declared.as_ref().is_none_or(|declared| declared.contains(name)));
+    }
     let how = StopHow { signal: None, grace_ms: args.timeout.map(|seconds| seconds.saturating_mul(1000)) };
-    let Some(version) = client.remove_stack(&stack, args.volumes, how).await? else {
+    let Some(version) = client.remove_stack(&stack, &doomed, how).await? else {
         output.note(&format!("there is nothing of stack `{stack}`"));
         return Ok(());
     };
     watch.reach(version).await?;
 
     let mut renderer = output.progress();
-    let shown = Shown::new(before.as_ref(), args.volumes);
+    let shown = Shown::new(before.as_ref(), doomed);
     loop {
         shown.update(watch.view(), renderer.as_mut());
         match watch.view() {
@@ -102,11 +108,10 @@ struct Shown {
 }
 
 impl Shown {
-    fn new(before: Option<&StackView>, volumes: bool) -> Self {
-        let mut things = Vec::new();
+    fn new(before: Option<&StackView>, doomed: Vec<VolumeName>) -> Self {
+        let mut things: Vec<Thing> = doomed.into_iter().map(Thing::Volume).collect();
         if let Some(view) = before {
             things.extend(view.services.keys().cloned().map(Thing::Service));
-            things.extend(view.volumes.keys().filter(|_| volumes).cloned().map(Thing::Volume));
             things.extend(view.networks.keys().cloned().map(Thing::Network));
         }
         Self { things }

@@ -1,4 +1,4 @@
-//! `orc volumes`: the volumes of a stack.
+//! `orc volumes`: the volumes of a stack, which outlive its containers.
 
 use std::collections::BTreeSet;
 
@@ -30,10 +30,12 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
     let stack = project::stack(global, output)?;
     let mut client = Client::connect(global).await?;
     let view = client.stack(&stack.name).await?;
+    let volumes = client.volumes(&stack.name).await?;
     let services = pick::services(&stack, view.as_ref(), &args.services)?;
     let used: BTreeSet<_> = services.iter().flat_map(|(_, service)| service.spec.volumes.values()).collect();
     let mut table = Table::new(&["DRIVER", "VOLUME NAME"]);
-    for (name, volume) in view.iter().flat_map(|view| &view.volumes) {
+    for volume in &volumes {
+        let name = &volume.spec.name;
         if !args.services.is_empty() && !used.contains(name) {
             continue;
         }

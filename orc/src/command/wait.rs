@@ -38,7 +38,7 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
         target.watch.changed().await?;
     };
     if args.down_project {
-        target.client.remove_stack(&target.stack.name, false, StopHow::default()).await?;
+        target.client.remove_stack(&target.stack.name, &[], StopHow::default()).await?;
         while target.watch.view().is_some() {
             target.watch.changed().await?;
         }
