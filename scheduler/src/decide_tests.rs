@@ -192,7 +192,7 @@ fn down_stops_dependents_first_and_leaves_the_volume() {
     );
     assert_eq!(bench.state.volumes.len(), 1);
     bench.apply(ChangeKind::RemoveStack { stack, volumes: true, only: None, how }).unwrap();
-    check(&bench.settle(), "forget volume hello_data");
+    check(&bench.settle(), "forget volume hello_data\nforget stack hello");
     let again = Bench::with_nodes(1).state;
     assert_eq!(
         (&bench.state.stacks, &bench.state.networks, &bench.state.volumes),

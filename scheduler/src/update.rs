@@ -238,9 +238,12 @@ impl Look<'_> {
         self.service.update.as_ref().is_some_and(|update| update.failed.contains_key(&slot))
     }
 
-    /// A task that this update has made.
+    /// A task that this update has made, or that had not come to anything when it began: one of the update before,
+    /// when what was wished for is wished for again.
     fn is_own(&self, task: &Task) -> bool {
-        self.service.update.as_ref().is_some_and(|update| task.created_at >= update.started_at)
+        self.service.update.as_ref().is_some_and(|update| {
+            task.created_at >= update.started_at || task.settled_at.is_none_or(|at| at >= update.started_at)
+        })
     }
 
     fn step(&self, update: &Update) -> Option<UpdateStep> {

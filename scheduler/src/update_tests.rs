@@ -174,6 +174,21 @@ fn a_successor_whose_node_is_lost_is_given_up_and_made_again_beside_the_old_one(
 }
 
 #[test]
+fn a_task_that_has_not_answered_yet_holds_the_next_update_up_too() {
+    let deploy = json!({"update_config": {"delay": "0s"}});
+    let mut bench = updated(2, &deploy);
+    check(&bench.decide().0, "remove web.1");
+    work(&mut bench);
+    check(&bench.decide().0, "forget task web.1\ncreate web.1 on a");
+    // Wished for and taken back: the task of slot 1 is right again, though an update before made it.
+    bench.up(web("old", 2, &deploy)).unwrap();
+    bench.up(web("new", 2, &deploy)).unwrap();
+    check(&bench.decide().0, "");
+    runs(&mut bench, 1, "new", Health::Healthy);
+    check(&bench.decide().0, "remove web.2");
+}
+
+#[test]
 fn what_can_be_there_only_once_stops_first_and_the_plan_says_so() {
     let service = |image: &str| {
         json!({"name": "hello", "services": {"web": {
