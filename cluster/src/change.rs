@@ -164,6 +164,9 @@ pub struct PutStack {
     /// `spec` holds only a part of the file: services that it does not name are no orphans.
     #[serde(default)]
     pub partial: bool,
+    /// All services that the file names, when `spec` holds only a part of it and orphans are to go nevertheless.
+    #[serde(default)]
+    pub named: BTreeSet<String>,
     /// `--scale`.
     pub scale: BTreeMap<String, u32>,
     /// Services whose containers are made anew although nothing changed (`--force-recreate`,
@@ -195,6 +198,7 @@ impl PutStack {
             expected: None,
             services: Vec::new(),
             partial: false,
+            named: BTreeSet::new(),
             scale: BTreeMap::new(),
             force_recreate: BTreeSet::new(),
             renew_volumes: false,

@@ -203,6 +203,7 @@ fn complete(
     if !loader.request.no_consistency {
         consistency::check(&project, tree, declared, &loaded.disabled, &mut loader.report);
     }
+    loaded.named = project.services.keys().chain(&loaded.disabled).cloned().collect();
     select::services(&mut project, &loader.request.services, &loaded.disabled, &mut loader.report);
     select::drop_unused(&mut project);
     loaded.project = Some(project);

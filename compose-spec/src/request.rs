@@ -64,6 +64,8 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// Services whose profiles are not enabled.
     pub disabled: BTreeSet<String>,
+    /// All services that the files name, whether enabled and asked for or not.
+    pub named: BTreeSet<String>,
     /// Every profile that some service names.
     pub profiles: BTreeSet<String>,
     /// The variables that the files use.

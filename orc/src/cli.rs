@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
 use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::command::{
@@ -65,13 +66,16 @@ pub(crate) struct Global {
     #[arg(long, global = true, hide = true)]
     pub(crate) dry_run: bool,
     /// Things done at once at most (the engine decides)
-    #[arg(long, value_name = "NUMBER", global = true, hide = true, allow_negative_numbers = true)]
+    #[arg(long, value_name = "NUMBER", global = true, hide_short_help = true, allow_negative_numbers = true)]
     pub(crate) parallel: Option<i64>,
-    /// Names as docker-compose 1 made them (not supported)
-    #[arg(long, global = true, hide = true)]
+    /// Names as docker-compose 1 made them (not made: a warning says so)
+    #[arg(long, global = true, hide_short_help = true, env = "COMPOSE_COMPATIBILITY", hide_env = true, value_parser = FalseyValueParser::new())]
     pub(crate) compatibility: bool,
+    /// Show more (does nothing: what is worth knowing is said)
+    #[arg(long, global = true, hide_short_help = true)]
+    pub(crate) verbose: bool,
     /// Networks and volumes that no service uses, too (not supported yet)
-    #[arg(long, global = true, hide = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub(crate) all_resources: bool,
     /// Called as `docker-compose` or `orc compose`: people expect its tables.
     #[arg(skip)]

@@ -55,11 +55,15 @@ fn people(program: &OsStr, mut words: Vec<OsString>) -> ExitCode {
     if plugin {
         words.remove(0);
     }
+    let as_compose = plugin || program.as_bytes().ends_with(b"docker-compose");
+    if as_compose && words.iter().map(OsString::as_os_str).eq([OsStr::new("--version")]) {
+        words = vec!["version".into()];
+    }
     let mut cli = match cli::parse(std::iter::once(program.to_owned()).chain(words)) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    cli.global.as_compose = plugin || program.as_bytes().ends_with(b"docker-compose");
+    cli.global.as_compose = as_compose;
     let output = output::Output::new(cli.global.progress, cli.global.ansi);
     match command::run(cli, &output) {
         Ok(()) => ExitCode::SUCCESS,

@@ -101,9 +101,8 @@ pub(crate) fn stack(global: &Global, output: &Output) -> Outcome<Stack> {
             // Commands about a running stack must not fail for an attribute that only `up` cares about.
             let loaded = load(&request(global, &[])?, output)?;
             let project = project(&loaded)?;
-            let declared = project.services.keys().chain(&loaded.disabled).cloned().collect();
             let volumes = Some(cluster::own_volumes(project));
-            Ok(Stack { name: project.name.clone(), declared, volumes })
+            Ok(Stack { name: project.name.clone(), declared: loaded.named.clone(), volumes })
         }
     }
 }

@@ -44,6 +44,26 @@ fn listings_must_suit_people_and_programs() {
 }
 
 #[test]
+fn listings_must_be_printed_as_a_go_template_says() {
+    let machine = started("templates");
+    let rows = |args: &[&str]| machine.orc(args).ok().to_owned();
+    assert_eq!(rows(&["ps", "web", "--format", r"{{.Service}}\t{{.State}}"]), "web\trunning\nweb\trunning");
+    let table = rows(&["ps", "web", "--format", r"table {{.Name}}\t{{.Ports}}"]);
+    assert!(
+        table.starts_with("NAME") && table.contains("PORTS") && table.contains("8080->80/tcp"),
+        "{table}"
+    );
+    assert_eq!(rows(&["ls", "--format", "{{.Name}}"]), rows(&["ls", "-q"]));
+    assert!(rows(&["images", "web", "--format", "{{.Repository}}:{{.Tag}}"]).starts_with("orc/demo:latest"));
+    assert_eq!(rows(&["volumes", "--format", "{{.Name}}"]), "");
+    let use_of = rows(&["stats", "--no-stream", "--format", "table {{.Name}}\t{{.MemUsage}}", "web"]);
+    assert!(use_of.contains("MEM USAGE / LIMIT"), "{use_of}");
+    machine.orc(&["ps", "--format", "{{.Naem}}"]).exits(1).says("no field `.Naem`").says(".Name");
+    machine.orc(&["ps", "--format", "yaml"]).exits(2).says("Go template");
+    machine.leaves_nothing();
+}
+
+#[test]
 fn logs_must_be_whole_and_cut_as_asked() {
     let machine = started("logs");
     eventually("it has said it", || machine.orc(&["logs", "says"]).stdout.contains("one line"));

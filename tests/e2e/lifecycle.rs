@@ -136,7 +136,18 @@ fn orphans_must_be_told_once_and_removed_when_asked() {
     machine.compose(file);
     machine.orc(&["up", "-d"]).ok();
     machine.compose("services: {web: {image: orc/demo, command: [demo, sleep]}}\n");
-    machine.orc(&["down", "-t", "1", "--remove-orphans"]).exits(0).says("old       removed");
+    let run = machine.orc(&["run", "--rm", "-T", "--remove-orphans", "web", "demo", "exit", "3"]);
+    run.exits(3).says("old       removed");
+    assert!(states(&machine, "old").is_empty() && !states(&machine, "web").is_empty());
+
+    machine.compose(file);
+    machine.orc(&["up", "-d"]).ok();
+    machine.compose(&file.replace("old", "new"));
+    // Services of the file that are not named on the line are no orphans.
+    machine.orc(&["up", "-d", "--remove-orphans", "new"]).exits(0).says("old       removed");
+    assert!(states(&machine, "old").is_empty() && !states(&machine, "web").is_empty());
+    machine.compose("services: {web: {image: orc/demo, command: [demo, sleep]}}\n");
+    machine.orc(&["down", "-t", "1", "--remove-orphans"]).exits(0).says("new       removed");
     machine.leaves_nothing();
 }
 

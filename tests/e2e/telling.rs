@@ -135,7 +135,12 @@ fn the_name_of_docker_compose_must_be_answered_to() {
     let compose = |script: &str| machine.shell(&format!("./docker-compose {script}"));
     compose("up -d --quiet-pull --no-build --parallel 4").ok();
     compose("ps -a").exits(0).says("NAME").says("shop-web-1").says("\"demo serve\"");
-    compose("--compatibility ps").exits(1).says("not supported");
+    compose("--compatibility --verbose ps").exits(0).says("changes nothing").says("shop-web-1");
+    compose("version").exits(0).says("Docker Compose version v");
+    compose("--version").exits(0).says("Docker Compose version v");
+    assert!(compose("version --short").ok().starts_with(|first: char| first.is_ascii_digit()));
+    let version = compose("version -f json").json().remove(0);
+    assert!(version["version"].as_str().is_some_and(|version| version.starts_with('v')), "{version}");
     let silent = machine.orc_command(&["up", "-d"]).env("COMPOSE_STATUS_STDOUT", "1").output();
     let silent = Outcome::new("up -d".to_owned(), &silent.expect("it runs"));
     assert!(silent.stdout.contains("shop_default") && silent.stderr.is_empty(), "{silent}");

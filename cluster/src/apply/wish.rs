@@ -86,14 +86,15 @@ impl Step<'_> {
     /// Services that the file does not name any more go if that is asked for, and are marked otherwise.
     fn mark_orphans(&mut self, put: &PutStack) -> bool {
         let Some(stack) = self.state.stacks.get(&put.spec.name) else { return false };
-        if put.partial || !put.services.is_empty() {
+        if put.named.is_empty() && (put.partial || !put.services.is_empty()) {
             return false;
         }
         let orphans: Vec<(ServiceKey, Service)> = stack
             .services
             .iter()
             .filter(|(name, service)| {
-                !put.spec.services.contains_key(*name) && service.spec.one_off.is_none()
+                let named = put.spec.services.contains_key(*name) || put.named.contains(*name);
+                !named && service.spec.one_off.is_none()
             })
             .map(|(name, service)| (ServiceKey::new(&put.spec.name, name), service.clone()))
             .collect();

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api::node::Image;
 use cluster::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::ps::{self, Format};
+use super::ps;
 use crate::cli::Global;
 use crate::client::Client;
 use crate::failure::Outcome;
 use crate::output::Output;
+use crate::output::form::Form;
 use crate::output::table::Table;
 use crate::{pick, project};
 
@@ -20,9 +21,9 @@ pub(crate) struct Args {
     /// Only print ids
     #[arg(short, long)]
     quiet: bool,
-    /// Form of the output
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    /// Form of the output: table, json, or a Go template like `{{.ID}}` or `table {{.ID}}`
+    #[arg(long, value_name = "FORM", default_value = "table", value_parser = Form::parse)]
+    format: Form,
     /// Services (default: all)
     services: Vec<String>,
 }
@@ -47,19 +48,26 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
     if args.quiet {
         let ids: BTreeSet<&str> = uses.iter().map(|used| used.id).collect();
         ids.into_iter().for_each(|id| output.line(id.strip_prefix("sha256:").unwrap_or(id)));
-    } else if args.format == Format::Json {
-        let list: Vec<_> = uses.iter().map(Use::object).collect();
-        output.line(&serde_json::Value::from(list).to_string());
-    } else {
-        let mut table = Table::new(&["CONTAINER", "REPOSITORY", "TAG", "IMAGE ID", "SIZE"]);
-        for used in &uses {
-            let (repository, tag) = repository_and_tag(used.name);
-            let (id, size) = (super::image::short(used.id), bytes(used.size()));
-            table.row([used.container.to_owned(), repository.to_owned(), tag.to_owned(), id, size]);
+        return Ok(());
+    }
+    match &args.format {
+        Form::Json => output.line(&uses.iter().map(Use::object).collect::<Value>().to_string()),
+        Form::Template(template) => {
+            output.data(&template.render(&uses.iter().map(Use::object).collect::<Vec<_>>())?);
         }
-        output.data(&table.render());
+        Form::Table => output.data(&table(&uses).render()),
     }
     Ok(())
+}
+
+fn table(uses: &[Use<'_>]) -> Table {
+    let mut table = Table::new(&["CONTAINER", "REPOSITORY", "TAG", "IMAGE ID", "SIZE"]);
+    for used in uses {
+        let (repository, tag) = repository_and_tag(used.name);
+        let (id, size) = (super::image::short(used.id), bytes(used.size()));
+        table.row([used.container.to_owned(), repository.to_owned(), tag.to_owned(), id, size]);
+    }
+    table
 }
 
 /// A container and what it was made from.
@@ -78,7 +86,7 @@ impl Use<'_> {
     }
 
     /// With the fields of docker compose.
-    fn object(&self) -> serde_json::Value {
+    fn object(&self) -> Value {
         let (repository, tag) = repository_and_tag(self.name);
         let created = self.image.map(|image| image.created_at_ms).filter(|at| *at > 0);
         json!({

@@ -17,7 +17,7 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "SIGNAL", default_value = "SIGKILL")]
     signal: String,
     /// Services that the file does not name any more, too (always done)
-    #[arg(long, hide = true)]
+    #[arg(long)]
     remove_orphans: bool,
     /// Services (default: all)
     services: Vec<String>,

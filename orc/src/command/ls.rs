@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use cluster::Timestamp;
 use cluster::view::StackView;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::ps::{Format, name_filter};
+use super::ps::name_filter;
 use crate::attach::now_ms;
 use crate::cli::Global;
 use crate::client::Client;
 use crate::failure::Outcome;
 use crate::output::Output;
+use crate::output::form::Form;
 use crate::output::table::Table;
 use crate::words::describe;
 
@@ -24,9 +25,9 @@ pub(crate) struct Args {
     /// Only print names
     #[arg(short, long)]
     quiet: bool,
-    /// Form of the output
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    /// Form of the output: table, json, or a Go template like `{{.Name}}` or `table {{.Name}}`
+    #[arg(long, value_name = "FORM", default_value = "table", value_parser = Form::parse)]
+    format: Form,
     /// Only show stacks of which this holds: `name=TEXT`, which the name contains
     #[arg(long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
@@ -48,16 +49,21 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
         .collect();
     if args.quiet {
         stacks.iter().for_each(|stack| output.line(&stack.name));
-    } else if args.format == Format::Json {
-        let object = |stack: &Stack| json!({"Name": stack.name, "Status": stack.status, "ConfigFiles": stack.config_files});
-        let list: Vec<_> = stacks.iter().map(object).collect();
-        output.line(&serde_json::Value::from(list).to_string());
-    } else {
-        let mut table = Table::new(&["NAME", "STATUS", "CONFIG FILES"]);
-        for Stack { name, status, config_files } in stacks {
-            table.row([name, status, config_files]);
+        return Ok(());
+    }
+    let object = |stack: &Stack| json!({"Name": stack.name, "Status": stack.status, "ConfigFiles": stack.config_files});
+    match &args.format {
+        Form::Json => output.line(&stacks.iter().map(object).collect::<Value>().to_string()),
+        Form::Template(template) => {
+            output.data(&template.render(&stacks.iter().map(object).collect::<Vec<_>>())?);
         }
-        output.data(&table.render_within(output.width()));
+        Form::Table => {
+            let mut table = Table::new(&["NAME", "STATUS", "CONFIG FILES"]);
+            for Stack { name, status, config_files } in stacks {
+                table.row([name, status, config_files]);
+            }
+            output.data(&table.render_within(output.width()));
+        }
     }
     Ok(())
 }

@@ -41,12 +41,12 @@ use crate::output::Output;
 pub(crate) fn run(cli: Cli, output: &Output) -> Outcome {
     let global = &cli.global;
     refuse_without_plan(&cli.command, global)?;
-    refuse_unsupported(global)?;
+    refuse_unsupported(global, output)?;
     match cli.command {
         Command::Config(args) => config::run(&args, global, output),
         Command::Graph(args) => graph::run(&args, global, output),
         Command::Engine(command) => engine::run(&command, global, output),
-        Command::Version(args) => version::run(&args, output),
+        Command::Version(args) => version::run(&args, global, output),
         Command::Completion(args) => {
             completion::run(&args, output);
             Ok(())
@@ -107,11 +107,14 @@ fn refuse_without_plan(command: &Command, global: &Global) -> Outcome {
         .hint("`--dry-run` works with `up` and `create`, and with commands that change nothing"))
 }
 
-/// Flags of docker compose that would change the result in ways that orc does not know.
-fn refuse_unsupported(global: &Global) -> Outcome {
+/// Flags of docker compose that would change the result in ways that orc does not know; of those that change
+/// only names it is said that they do not.
+fn refuse_unsupported(global: &Global, output: &Output) -> Outcome {
     if global.compatibility {
-        return Err(Failure::new("`--compatibility` is not supported")
-            .hint("containers are named STACK-SERVICE-NUMBER; `container_name` names one otherwise"));
+        output.warning(
+            "`--compatibility` changes nothing: containers are named STACK-SERVICE-NUMBER; `container_name` \
+             names one otherwise",
+        );
     }
     if global.all_resources {
         return Err(Failure::new("`--all-resources` is not supported yet")

@@ -8,12 +8,14 @@ use std::path::PathBuf;
 use api::control::Accepted;
 use api::node::ExecStart;
 use clap::ArgAction::Set;
+use clap::builder::FalseyValueParser;
 use cluster::view::TaskView;
 use cluster::{Phase, RunAction, StopHow, TaskId};
 use compose_spec::Loaded;
 use tonic::Streaming;
 
 use super::exec::environment;
+use super::up;
 use crate::cli::Global;
 use crate::client::Client;
 use crate::failure::{Doing, Failure, Outcome};
@@ -91,10 +93,16 @@ pub(crate) struct Args {
     #[arg(short, long)]
     quiet: bool,
     /// Do not show how images are pulled (never shown here)
-    #[arg(long, hide = true)]
+    #[arg(long, hide_short_help = true)]
     quiet_pull: bool,
+    /// Remove containers of services that the file does not name
+    #[arg(long, env = "COMPOSE_REMOVE_ORPHANS", hide_env = true, value_parser = FalseyValueParser::new())]
+    remove_orphans: bool,
+    /// Do not show what is built (nothing is built)
+    #[arg(long, hide_short_help = true)]
+    quiet_build: bool,
     /// Build the image first (not supported yet)
-    #[arg(long, hide = true)]
+    #[arg(long, hide_short_help = true)]
     build: bool,
     /// Service
     service: String,
@@ -122,6 +130,9 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
     client.same_build(output).await?;
     let stack = project::project(&loaded)?.name.clone();
     let mut watch = StackWatch::open(&mut client, &stack).await?;
+    if args.remove_orphans {
+        up::remove_orphans(&loaded, &mut client, &mut watch, output).await?;
+    }
     prepare(args, &loaded, &mut client, &mut watch, output).await?;
 
     wish.store(&mut client).await?;

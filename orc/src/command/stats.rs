@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use api::node::{StatsReply, Usage};
 use cluster::view::TaskView;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::ps::Format;
 use crate::cli::Global;
 use crate::client::Client;
 use crate::failure::Outcome;
 use crate::output::Output;
+use crate::output::form::Form;
 use crate::output::table::Table;
 use crate::{pick, project};
 
@@ -21,9 +21,10 @@ pub(crate) struct Args {
     /// Show stopped containers too
     #[arg(short, long)]
     all: bool,
-    /// Form of the output; `json` is an object a line with the field names of docker compose
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    /// Form of the output: table, json (an object a line with the field names of docker compose), or a Go template
+    /// like `{{.Name}}` or `table {{.Name}}`
+    #[arg(long, value_name = "FORM", default_value = "table", value_parser = Form::parse)]
+    format: Form,
     /// Print once
     #[arg(long)]
     no_stream: bool,
@@ -44,7 +45,7 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
     let stack = project::stack(global, output)?;
     let mut client = Client::connect(global).await?;
     let names: Vec<String> = args.service.iter().cloned().collect();
-    let live = !args.no_stream && args.format == Format::Table && output.redraws();
+    let live = !args.no_stream && matches!(args.format, Form::Table) && output.redraws();
     let mut before = BTreeMap::new();
     loop {
         let view = client.stack(&stack.name).await?;
@@ -62,7 +63,7 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
         }
         let rows: Vec<Row> =
             tasks.iter().map(|task| Row::new(task, &before, &now, &reply, args.no_trunc)).collect();
-        print(&rows, args.format, live, output);
+        print(&rows, &args.format, live, output)?;
         if args.no_stream {
             return Ok(());
         }
@@ -109,19 +110,28 @@ impl Row {
             pids: usage.pids.to_string(),
         }
     }
+
+    /// With the fields of docker compose.
+    fn object(&self) -> Value {
+        json!({
+            "BlockIO": self.block, "CPUPerc": self.cpu, "Container": self.id, "ID": self.id, "MemPerc": self.memory_share,
+            "MemUsage": self.memory, "Name": self.name, "NetIO": self.network, "PIDs": self.pids,
+        })
+    }
 }
 
-fn print(rows: &[Row], format: Format, live: bool, output: &Output) {
-    if format == Format::Json {
-        for row in rows {
-            let object = json!({
-                "BlockIO": row.block, "CPUPerc": row.cpu, "Container": row.id, "ID": row.id, "MemPerc": row.memory_share,
-                "MemUsage": row.memory, "Name": row.name, "NetIO": row.network, "PIDs": row.pids,
-            });
-            output.line(&object.to_string());
+fn print(rows: &[Row], form: &Form, live: bool, output: &Output) -> Outcome {
+    match form {
+        Form::Json => rows.iter().for_each(|row| output.line(&row.object().to_string())),
+        Form::Template(template) => {
+            output.data(&template.render(&rows.iter().map(Row::object).collect::<Vec<_>>())?);
         }
-        return;
+        Form::Table => output.data(&format!("{}{}", if live { CLEAR } else { "" }, table(rows).render())),
     }
+    Ok(())
+}
+
+fn table(rows: &[Row]) -> Table {
     let headings =
         ["CONTAINER ID", "NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %", "NET I/O", "BLOCK I/O", "PIDS"];
     let mut table = Table::new(&headings);
@@ -138,7 +148,7 @@ fn print(rows: &[Row], format: Format, live: bool, output: &Output) {
         ];
         table.row(cells.into_iter().cloned());
     }
-    output.data(&format!("{}{}", if live { CLEAR } else { "" }, table.render()));
+    table
 }
 
 /// Hundredths of a percent of one processor between two looks.

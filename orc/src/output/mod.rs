@@ -3,6 +3,7 @@
 //! [`Output`] is a value that commands are given; it knows what the two streams are and how much to say.
 
 pub(crate) mod error;
+pub(crate) mod form;
 pub(crate) mod log;
 pub(crate) mod progress;
 pub(crate) mod raw;

@@ -5,13 +5,14 @@ mod docker;
 use std::collections::BTreeSet;
 
 use cluster::Timestamp;
-use cluster::view::{PublishedPort, ServiceView, TaskView};
+use cluster::view::{PublishedPort, ServiceView, TaskView, Wait};
 
 use crate::attach::now_ms;
 use crate::cli::Global;
 use crate::client::Client;
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
+use crate::output::form::Form;
 use crate::output::table::Table;
 use crate::words::{self, Words, describe};
 use crate::{pick, project};
@@ -30,9 +31,10 @@ pub(crate) struct Args {
     /// Only print the names of services
     #[arg(long, conflicts_with = "quiet")]
     services: bool,
-    /// Form of the output; `json` is an object a line with the fields of docker compose
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    /// Form of the output: table, json (an object a line with the fields of docker compose), or a Go template like
+    /// `{{.Name}}` or `table {{.Name}}\t{{.Ports}}`
+    #[arg(long, value_name = "FORM", default_value = "table", value_parser = Form::parse)]
+    format: Form,
     /// Only show containers in this state
     #[arg(long, value_name = "STATE", value_parser = STATES)]
     status: Vec<String>,
@@ -114,27 +116,36 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
         names.into_iter().for_each(|name| output.line(name));
     } else if args.quiet {
         rows.iter().for_each(|row| output.line(&row.task.task.id.to_string()));
-    } else if args.format == Format::Json {
-        let about = docker::About { stack: view.as_ref(), now, whole: args.no_trunc };
-        rows.iter().for_each(|row| output.line(&about.object(row).to_string()));
-    } else if global.as_compose {
-        let about = docker::About { stack: view.as_ref(), now, whole: args.no_trunc };
-        output.data(&about.table(&rows).render());
     } else {
-        let mut table = Table::new(&["SERVICE", "TASK", "STATE", "PORTS", "DETAIL"]);
-        for row in &rows {
-            let task = format!("{}.{}", row.name, row.task.task.slot);
-            let (state, detail) = (row.words.status.clone(), row.words.detail.clone());
-            table.row([row.service.to_owned(), task, state, ports(row), detail]);
+        let about = docker::About { stack: view.as_ref(), now, whole: args.no_trunc };
+        let objects = || rows.iter().map(|row| about.object(row)).collect::<Vec<_>>();
+        match &args.format {
+            Form::Json => objects().iter().for_each(|object| output.line(&object.to_string())),
+            Form::Template(template) => output.data(&template.render(&objects())?),
+            Form::Table if global.as_compose => output.data(&about.table(&rows).render()),
+            Form::Table => {
+                let width = output.width().filter(|_| !args.no_trunc);
+                output.data(&table(&rows, &pending, now).render_within(width));
+            }
         }
-        for (service, slot, wait) in pending {
-            let state = format!("pending for {}", words::span(now, wait.since));
-            let task = format!("{service}.{slot}");
-            table.row([service.clone(), task, state, String::new(), wait.reason.clone()]);
-        }
-        output.data(&table.render_within(output.width().filter(|_| !args.no_trunc)));
     }
     Ok(())
+}
+
+/// For people: what runs, and what waits for what.
+fn table(rows: &[Row<'_>], pending: &[(&String, u32, &Wait)], now: Timestamp) -> Table {
+    let mut table = Table::new(&["SERVICE", "TASK", "STATE", "PORTS", "DETAIL"]);
+    for row in rows {
+        let task = format!("{}.{}", row.name, row.task.task.slot);
+        let (state, detail) = (row.words.status.clone(), row.words.detail.clone());
+        table.row([row.service.to_owned(), task, state, ports(row), detail]);
+    }
+    for (service, slot, wait) in pending {
+        let state = format!("pending for {}", words::span(now, wait.since));
+        let task = format!("{service}.{slot}");
+        table.row([(*service).clone(), task, state, String::new(), wait.reason.clone()]);
+    }
+    table
 }
 
 /// As docker compose does: what has ended or was never started is shown on request; here also what waits,

@@ -109,25 +109,25 @@ pub(crate) struct CreateArgs {
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Later {
     /// Build images first (not supported yet)
-    #[arg(long, hide = true)]
+    #[arg(long, hide_short_help = true)]
     build: bool,
     /// Replace containers when files change (not supported yet)
-    #[arg(short, long, hide = true)]
+    #[arg(short, long, hide_short_help = true)]
     watch: bool,
     /// Do not build images (nothing is built)
-    #[arg(long, hide = true)]
+    #[arg(long, hide_short_help = true)]
     no_build: bool,
     /// Do not show what is built (nothing is built)
-    #[arg(long, hide = true)]
+    #[arg(long, hide_short_help = true)]
     quiet_build: bool,
     /// Do not show how images are pulled (never done)
-    #[arg(long, hide = true)]
+    #[arg(long, hide_short_help = true)]
     quiet_pull: bool,
     /// Answer every question with yes (nothing is asked)
-    #[arg(short, long, hide = true)]
+    #[arg(short, long, hide_short_help = true)]
     yes: bool,
     /// Show a menu below the output (there is none)
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, hide_short_help = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     menu: Option<bool>,
 }
 

@@ -13,6 +13,7 @@ use cluster::{PutStack, StopHow};
 use compose_spec::Loaded;
 
 pub(crate) use args::{Args, CreateArgs, parse_scale};
+pub(crate) use orphans::remove as remove_orphans;
 pub(crate) use plan::{PlanArgs, plan};
 
 use crate::attach::{self, Abort, How};
@@ -138,6 +139,7 @@ fn wish(args: &Args, loaded: &Loaded) -> Outcome<Wish> {
         scale: args.scale.iter().cloned().collect::<BTreeMap<_, _>>(),
         no_recreate: args.no_recreate,
         remove_orphans: args.remove_orphans,
+        named: if args.remove_orphans { loaded.named.clone() } else { BTreeSet::new() },
         renew_volumes: args.renew_anon_volumes,
         no_start: args.no_start,
         how: grace(args),

@@ -2,11 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use cluster::Timestamp;
 use cluster::view::{ServiceView, StackView};
+use cluster::{PutStack, StackSpec, Timestamp};
+use compose_spec::Loaded;
 
 use crate::attach::now_ms;
+use crate::client::Client;
+use crate::failure::Outcome;
+use crate::follow::{self, Aim};
 use crate::output::Output;
+use crate::settle::Goal;
+use crate::watch::StackWatch;
 use crate::{project, words};
 
 /// Says that there are some and what they do, unless `COMPOSE_IGNORE_ORPHANS` is set.
@@ -25,6 +31,34 @@ pub(super) fn warn(view: Option<&StackView>, output: &Output) {
 pub(super) fn leaving(view: Option<&StackView>) -> BTreeSet<String> {
     let services = view.into_iter().flat_map(|view| &view.services);
     services.filter(|(_, service)| service.removing).map(|(name, _)| name.clone()).collect()
+}
+
+/// Removes what there is of services that the file does not name, and nothing else.
+pub(crate) async fn remove(
+    loaded: &Loaded,
+    client: &mut Client,
+    watch: &mut StackWatch,
+    output: &Output,
+) -> Outcome {
+    let orphan = |name: &str, service: &ServiceView| {
+        service.spec.one_off.is_none() && !service.removing && !loaded.named.contains(name)
+    };
+    let Some(view) = watch.view() else { return Ok(()) };
+    if !view.services.iter().any(|(name, service)| orphan(name, service)) {
+        return Ok(());
+    }
+    let spec = StackSpec {
+        name: view.name.clone(),
+        services: Default::default(),
+        networks: Default::default(),
+        volumes: Default::default(),
+    };
+    let named = loaded.named.clone();
+    let put = PutStack { partial: true, named, remove_orphans: true, ..PutStack::new(spec) };
+    let version = client.apply(&put, false).await?.version;
+    watch.reach(version).await?;
+    let aim = Aim { leaving: leaving(watch.view()), ..Aim::new([], Goal::Started) };
+    follow::settle(watch, &aim, output, "what the file does not name is still there").await
 }
 
 fn warning(view: &StackView, now: Timestamp) -> Option<String> {
