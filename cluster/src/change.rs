@@ -172,6 +172,9 @@ pub struct PutStack {
     /// Services whose containers are made anew although nothing changed (`--force-recreate`,
     /// `--always-recreate-deps`).
     pub force_recreate: BTreeSet<String>,
+    /// Those of them of which the reason is that their image's name means another image now.
+    #[serde(default)]
+    pub newer_images: BTreeSet<String>,
     /// `--renew-anon-volumes`: containers that are replaced get anonymous volumes of their own, without the data of
     /// those before them.
     #[serde(default)]
@@ -201,6 +204,7 @@ impl PutStack {
             named: BTreeSet::new(),
             scale: BTreeMap::new(),
             force_recreate: BTreeSet::new(),
+            newer_images: BTreeSet::new(),
             renew_volumes: false,
             no_recreate: false,
             remove_orphans: false,

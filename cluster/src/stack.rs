@@ -146,6 +146,9 @@ pub struct Service {
     pub run: Run,
     /// Grows when its tasks must be replaced although the spec did not change (`--force-recreate`).
     pub forced: u64,
+    /// The last of these times its image was the reason: its name means another image now.
+    #[serde(default)]
+    pub newer_image: bool,
     /// Grows when its next tasks must not find the anonymous volumes of those before them.
     #[serde(default)]
     pub volumes_renewed: u64,

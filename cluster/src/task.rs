@@ -179,6 +179,9 @@ pub struct Exit {
     pub oom: bool,
     /// Why it could not even be started.
     pub error: Option<String>,
+    /// It was stopped because its health checks had failed, so that its restart policy starts it again.
+    #[serde(default)]
+    pub unhealthy: bool,
     /// When it ended.
     pub at: Timestamp,
 }

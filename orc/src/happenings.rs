@@ -88,6 +88,9 @@ fn happening(view: &TaskView, at: Timestamp, action: &str) -> Happening {
         task.container().and_then(|container| container.exit.as_ref()).filter(|_| action == "die")
     {
         attributes.insert("exitCode".to_owned(), exit.code.to_string());
+        if exit.unhealthy {
+            attributes.insert("reason".to_owned(), "unhealthy".to_owned());
+        }
     }
     let (service, action) = (task.service.service.clone(), action.to_owned());
     Happening { at, task: task.id, service, action, attributes }
@@ -129,7 +132,7 @@ mod tests {
         running.task.status.container.as_mut().unwrap().health = Health::Healthy;
         let paused = stack(task(1, Some(ContainerState::Paused)));
         let mut ended = task(1, Some(ContainerState::Exited));
-        let exit = Exit { code: 3, oom: false, error: None, at: Timestamp(5_000) };
+        let exit = Exit { code: 3, oom: false, error: None, unhealthy: false, at: Timestamp(5_000) };
         ended.task.status.container.as_mut().unwrap().exit = Some(exit);
         let (running, ended) = (stack(running), stack(ended));
         check(None, Some(&created), &["create"]);

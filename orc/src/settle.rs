@@ -234,7 +234,11 @@ fn restarting(container: &ContainerStatus, goal: Goal) -> Look {
     let exit = container.exit.as_ref();
     let error = exit.and_then(|exit| exit.error.as_deref());
     let code = exit.map_or(0, |exit| exit.code);
-    let note = error.map_or_else(|| format!("exited ({code})"), str::to_owned);
+    let note = match error {
+        Some(error) => error.to_owned(),
+        None if exit.is_some_and(|exit| exit.unhealthy) => "was unhealthy".to_owned(),
+        None => format!("exited ({code})"),
+    };
     let class = match goal {
         _ if error.is_some() => Class::Failed,
         Goal::Healthy if is_looping(container) => Class::Failed,

@@ -13,7 +13,8 @@ const NOW: Timestamp = Timestamp(100_000);
 fn exited(id: u64, code: i32, error: Option<&str>) -> TaskView {
     let mut view = task(id, Some(ContainerState::Exited));
     let container = view.task.status.container.as_mut().unwrap();
-    container.exit = Some(Exit { code, oom: false, error: error.map(Into::into), at: Timestamp(0) });
+    container.exit =
+        Some(Exit { code, oom: false, error: error.map(Into::into), unhealthy: false, at: Timestamp(0) });
     view
 }
 

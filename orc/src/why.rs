@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use cluster::view::{ServiceView, StackView, TaskView};
-use cluster::{ContainerState, ContainerStatus, Health, Phase, Run, TaskId, Timestamp};
+use cluster::{ContainerState, ContainerStatus, Exit, Health, Phase, Run, TaskId, Timestamp};
 use compose_spec::Condition;
 use serde::Serialize;
 
-use crate::words::span;
+use crate::words::{span, waits_to_share};
 
 /// How one slot of a service has come to where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -145,6 +145,10 @@ impl Look<'_> {
             });
             return;
         }
+        if let Some(reason) = waits_to_share(task) {
+            links.push(link("dependencies", false, reason));
+            return;
+        }
         let Some(container) = task.container() else {
             if view.waits.is_none() {
                 links.push(link("image", false, "image and container are being prepared"));
@@ -173,7 +177,7 @@ impl Look<'_> {
         if let Some(exit) = exit {
             let alive = container.is_alive();
             let before = if alive { "before that, " } else { "" };
-            let text = format!("{before}{}, {} ago", ending(exit.code, exit.oom), ago(exit.at));
+            let text = format!("{before}{}, {} ago", ending(exit), ago(exit.at));
             let well = alive || exit.code == 0 && container.state == ContainerState::Exited;
             links.push(link("exit", well, text));
         }
@@ -223,11 +227,15 @@ fn restarts(container: &ContainerStatus) -> String {
 }
 
 /// How a container ended: `exit code 3`, `killed by signal 9 (out of memory)`.
-fn ending(code: i32, oom: bool) -> String {
-    let oom = if oom { " (out of memory)" } else { "" };
-    match code {
-        129..=192 => format!("ended by signal {}{oom}", code - 128),
-        code => format!("ended with exit code {code}{oom}"),
+fn ending(exit: &Exit) -> String {
+    let cause = match (exit.oom, exit.unhealthy) {
+        (true, _) => " (out of memory)",
+        (false, true) => " (stopped because it was unhealthy)",
+        (false, false) => "",
+    };
+    match exit.code {
+        code @ 129..=192 => format!("ended by signal {}{cause}", code - 128),
+        code => format!("ended with exit code {code}{cause}"),
     }
 }
 

@@ -46,7 +46,13 @@ fn container(state: ContainerState, change: impl FnOnce(&mut ContainerStatus)) -
 }
 
 fn exit(code: i32, error: Option<&str>) -> Option<Exit> {
-    Some(Exit { code, oom: code == 137, error: error.map(Into::into), at: Timestamp(59_000) })
+    Some(Exit {
+        code,
+        oom: code == 137,
+        error: error.map(Into::into),
+        unhealthy: false,
+        at: Timestamp(59_000),
+    })
 }
 
 #[test]

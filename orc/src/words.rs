@@ -1,7 +1,7 @@
 //! What a task does, in words for a person. Pure: the time is an argument.
 
 use cluster::view::TaskView;
-use cluster::{ContainerState, Health, Phase, Timestamp};
+use cluster::{ContainerState, Desired, Gate, Health, Phase, Task, Timestamp};
 
 /// The state of a task: for tables, for people, and as Docker's word for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,9 +50,12 @@ fn state_of(view: &TaskView, now: Timestamp) -> (&'static str, String) {
         }
         ContainerState::Paused => ("paused", "paused".to_owned()),
         ContainerState::Restarting { at } => {
-            let code =
-                container.exit.as_ref().map_or_else(String::new, |exit| format!(" after exit {}", exit.code));
-            ("restarting", format!("restarting in {}{code}", span(at, now)))
+            let after = match &container.exit {
+                Some(exit) if exit.unhealthy => ", because it was unhealthy".to_owned(),
+                Some(exit) => format!(" after exit {}", exit.code),
+                None => String::new(),
+            };
+            ("restarting", format!("restarting in {}{after}", span(at, now)))
         }
         ContainerState::Stopping => ("running", "stopping".to_owned()),
         ContainerState::Exited => match &container.exit {
@@ -69,6 +72,9 @@ fn detail_of(view: &TaskView) -> String {
     if let Some(wait) = &view.waits {
         return wait.reason.clone();
     }
+    if let Some(reason) = waits_to_share(&view.task) {
+        return reason;
+    }
     let Some(container) = view.task.container() else { return String::new() };
     let restarts = match container.restarts {
         0 => String::new(),
@@ -83,8 +89,29 @@ fn detail_of(view: &TaskView) -> String {
             format!("{failing_streak} checks failed, the last said: {}", output.trim())
         }
         _ if container.exit.as_ref().is_some_and(|exit| exit.oom) => format!("{restarts}; out of memory"),
+        _ if container.exit.as_ref().is_some_and(|exit| exit.unhealthy) && container.restarts > 0 => {
+            format!("{restarts}; it was unhealthy")
+        }
         _ => restarts,
     }
+}
+
+/// Whom a container that may start, and does not, waits for: one whose namespaces or mounts it shares.
+pub(crate) fn waits_to_share(task: &Task) -> Option<String> {
+    let created = task.container().is_none_or(|container| container.state == ContainerState::Created);
+    if !created || task.desired != Desired::Run || task.gate != Gate::Open {
+        return None;
+    }
+    let compose = &task.spec.compose;
+    let shared = [
+        ("network", &compose.network_mode),
+        ("IPC namespace", &compose.ipc),
+        ("process namespace", &compose.pid),
+    ];
+    let whose =
+        |mode: &str| mode.strip_prefix("service:").or(mode.strip_prefix("container:")).map(str::to_owned);
+    let found = shared.into_iter().find_map(|(what, mode)| Some((what, whose(mode.as_deref()?)?)));
+    found.map(|(what, name)| format!("waits for `{name}`, whose {what} it shares"))
 }
 
 /// The time from one point to a later one, in the largest unit that fits: `12s`, `5m`, `3h`, `9d`.
@@ -199,17 +226,37 @@ pub(crate) mod tests {
         container.restarts = 2;
         container.health = Health::Unhealthy { failing_streak: 3, output: "no route\n".into() };
         check(&view, "running", "running for 1m (unhealthy)", "3 checks failed, the last said: no route");
+        let container = view.task.status.container.as_mut().unwrap();
+        container.health = Health::Healthy;
+        container.exit = Some(Exit { code: 143, oom: false, error: None, unhealthy: true, at: now });
+        check(&view, "running", "running for 1m (healthy)", "restarted 2 times; it was unhealthy");
         view.current = false;
         assert!(describe(&view, now).status.ends_with("(being replaced)"));
 
         let mut view = task(1, Some(ContainerState::Exited));
         let container = view.task.status.container.as_mut().unwrap();
-        container.exit = Some(Exit { code: 137, oom: true, error: None, at: Timestamp(59_000) });
+        container.exit =
+            Some(Exit { code: 137, oom: true, error: None, unhealthy: false, at: Timestamp(59_000) });
         check(&view, "exited", "exited (137) 2s ago", "killed: out of memory");
         let container = view.task.status.container.as_mut().unwrap();
         container.state = ContainerState::Restarting { at: Timestamp(64_000) };
-        container.exit =
-            Some(Exit { code: 127, oom: false, error: Some("`x` is not there".into()), at: now });
+        container.exit = Some(Exit {
+            code: 127,
+            oom: false,
+            error: Some("`x` is not there".into()),
+            unhealthy: false,
+            at: now,
+        });
         check(&view, "restarting", "restarting in 3s after exit 127", "`x` is not there");
+        let container = view.task.status.container.as_mut().unwrap();
+        container.exit = Some(Exit { code: 143, oom: false, error: None, unhealthy: true, at: now });
+        check(&view, "restarting", "restarting in 3s, because it was unhealthy", "");
+
+        let mut view = task(1, Some(ContainerState::Created));
+        check(&view, "created", "created", "");
+        let mut spec = (*view.task.spec).clone();
+        spec.compose.network_mode = Some("service:db".into());
+        view.task.spec = Arc::new(spec);
+        check(&view, "created", "created", "waits for `db`, whose network it shares");
     }
 }

@@ -14,7 +14,7 @@ use tar::{Builder, EntryType, Header};
 
 use crate::error::{Error, Result};
 use crate::image::{inside, lower, unpack_over};
-use crate::limits;
+use crate::{limits, xattr};
 
 /// Names of markers in a layer: <https://github.com/opencontainers/image-spec/blob/main/layer.md>.
 const WHITEOUT: &[u8] = b".wh.";
@@ -138,6 +138,9 @@ impl<W: Write> Packer<W> {
             FileType::Directory => {
                 if !name.as_os_str().is_empty() {
                     header.set_entry_type(EntryType::Directory);
+                    if !elsewhere {
+                        self.attributes(&open(&found)?)?;
+                    }
                     self.tar.append_data(&mut header, name, io::empty())?;
                 }
                 if elsewhere { Ok(()) } else { self.folder(&found, name, depth) }
@@ -147,7 +150,8 @@ impl<W: Write> Packer<W> {
                 let size = look.stx_size;
                 header.set_size(size);
                 // A file that shrinks while it is read must not spoil what follows it.
-                let file = File::open(format!("/proc/self/fd/{}", found.as_raw_fd()))?;
+                let file = open(&found)?;
+                self.attributes(&file)?;
                 self.tar.append_data(&mut header, name, file.chain(io::repeat(0)).take(size))
             }
             FileType::Symlink => {
@@ -168,6 +172,16 @@ impl<W: Write> Packer<W> {
             // Sockets belong to their processes, devices to their machine.
             _ => Ok(()),
         }
+    }
+
+    /// What the next entry has beside its mode and owner, in the form of pax that Docker and GNU tar know.
+    fn attributes(&mut self, found: &File) -> io::Result<()> {
+        let all = xattr::portable(found)?;
+        let named = all.iter().filter_map(|(name, value)| {
+            Some((format!("SCHILY.xattr.{}", str::from_utf8(name).ok()?), value.as_slice()))
+        });
+        let named: Vec<(String, &[u8])> = named.collect();
+        self.tar.append_pax_extensions(named.iter().map(|(name, value)| (name.as_str(), *value)))
     }
 
     fn folder(&mut self, found: &OwnedFd, name: &Path, depth: usize) -> io::Result<()> {
@@ -210,6 +224,11 @@ impl<W: Write> Packer<W> {
         header.set_size(0);
         self.tar.append_data(&mut header, name, io::empty())
     }
+}
+
+/// What was only found is opened to be read.
+fn open(found: &OwnedFd) -> io::Result<File> {
+    File::open(format!("/proc/self/fd/{}", found.as_raw_fd()))
 }
 
 fn look(at: &OwnedFd, name: &str) -> rustix::io::Result<Statx> {
@@ -278,6 +297,31 @@ mod tests {
             packed(from.path(), "d/e/f", false).as_slice(),
         );
         assert!(nowhere.is_err());
+    }
+
+    #[test]
+    fn capabilities_and_notes_come_along() {
+        if !rustix::process::geteuid().is_root() {
+            return crate::testing::skip("needs root");
+        }
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        // Version 2, effective; permitted 0x0a, whose byte is also a line end.
+        let capability = [1, 0, 0, 2, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let note = |path: &Path, name: &str, value: &[u8]| {
+            rustix::fs::setxattr(path, name, value, rustix::fs::XattrFlags::empty()).unwrap();
+        };
+        let long = "n".repeat(150);
+        fs::create_dir(from.path().join("d")).unwrap();
+        fs::write(from.path().join("d").join(&long), "program").unwrap();
+        note(&from.path().join("d").join(&long), "security.capability", &capability);
+        note(&from.path().join("d"), "trusted.mine", b"of this machine");
+        tree(to.path())
+            .unpack(Path::new("."), false, None, packed(from.path(), "d", false).as_slice())
+            .unwrap();
+        let mut value = [0; 64];
+        let length = rustix::fs::getxattr(to.path().join("d").join(&long), "security.capability", &mut value);
+        assert_eq!(&value[..length.unwrap()], capability);
+        assert_eq!(rustix::fs::getxattr(to.path().join("d"), "trusted.mine", &mut value), Err(Errno::NODATA));
     }
 
     #[test]

@@ -43,6 +43,7 @@ mod status;
 #[cfg(test)]
 mod testing;
 mod user;
+mod xattr;
 
 pub use cdi::is_device_name;
 pub use config::{

@@ -21,6 +21,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::image::{Error, Result, inside, limits};
+use crate::xattr;
 
 pub(crate) mod device;
 
@@ -290,17 +291,8 @@ fn copy_looks(from: impl AsFd, to: impl AsFd, stat: &Stat) -> io::Result<()> {
 }
 
 fn copy_xattrs(from: impl AsFd, to: impl AsFd) -> io::Result<()> {
-    let mut names = vec![0; limits::XATTR_BYTES];
-    let length = match rustix::fs::flistxattr(&from, &mut names[..]) {
-        Ok(length) => length,
-        Err(Errno::NOTSUP) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
-    let kept = |name: &&[u8]| *name == b"security.capability" || name.starts_with(b"user.");
-    for name in names[..length].split(|b| *b == 0).filter(kept) {
-        let mut value = vec![0; limits::XATTR_BYTES];
-        let length = rustix::fs::fgetxattr(&from, name, &mut value[..])?;
-        rustix::fs::fsetxattr(&to, name, &value[..length], XattrFlags::empty())?;
+    for (name, value) in xattr::portable(from)? {
+        rustix::fs::fsetxattr(&to, name.as_slice(), &value, XattrFlags::empty())?;
     }
     Ok(())
 }

@@ -63,7 +63,9 @@ fn what_changed_is_the_cause_of_a_replacement() {
     let mut forced = wish(hello());
     forced.services = vec!["store".to_owned()];
     forced.force_recreate = forced.spec.services.keys().cloned().collect();
-    check(&bench, up(forced), "replace store.1  (asked for anew)");
+    check(&bench, up(forced.clone()), "replace store.1  (asked for anew)");
+    let newer = PutStack { newer_images: forced.force_recreate.clone(), ..forced };
+    check(&bench, up(newer), "replace store.1  (its image has a new digest)");
 }
 
 #[test]

@@ -143,7 +143,7 @@ impl Bench {
         self.report(service, 1, |status| {
             let container = status.container.as_mut().expect("a container");
             container.state = ContainerState::Exited;
-            container.exit = Some(cluster::Exit { code, oom: false, error: None, at });
+            container.exit = Some(cluster::Exit { code, oom: false, error: None, unhealthy: false, at });
         });
     }
 }

@@ -80,7 +80,7 @@ fn crashes(bench: &mut Bench, slot: u32, image: &str) {
     say(bench, slot, image, |status, at| {
         let container = status.container.as_mut().unwrap();
         container.state = ContainerState::Exited;
-        container.exit = Some(Exit { code: 3, oom: false, error: None, at });
+        container.exit = Some(Exit { code: 3, oom: false, error: None, unhealthy: false, at });
     });
 }
 

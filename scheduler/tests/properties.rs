@@ -262,7 +262,8 @@ impl World {
             Happening::End { which, code } => self.change_container(*which, |status, at| {
                 if let Some(container) = &mut status.container {
                     container.state = ContainerState::Exited;
-                    container.exit = Some(cluster::Exit { code: *code, oom: false, error: None, at });
+                    container.exit =
+                        Some(cluster::Exit { code: *code, oom: false, error: None, unhealthy: false, at });
                 }
             }),
             Happening::Sicken { which } => self.change_container(*which, |status, _| {

@@ -93,3 +93,20 @@ fn a_machine_without_services_must_be_told_what_to_run() {
         .says("neither systemd nor OpenRC")
         .says("engine run --idle 0");
 }
+
+#[test]
+fn the_engine_must_open_many_files_and_containers_get_the_usual_limit() {
+    let machine = Machine::new("open-files");
+    machine.compose("services: {web: {image: orc/demo, command: [demo, sleep]}}\n");
+    machine.shell(&format!("ulimit -Sn 256; ulimit -Hn 4096; exec {} up -d", env!("CARGO_BIN_EXE_orc"))).ok();
+    let limit = |pid: u64| {
+        let limits = machine.shell(&format!("grep 'Max open files' /proc/{pid}/limits"));
+        limits.ok().split_whitespace().skip(3).take(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(limit(machine.engine().expect("an engine runs")), ["4096", "4096"]);
+    assert_eq!(limit(machine.container("web")["Pid"].as_u64().expect("it runs")), ["1024", "4096"]);
+    let exec = machine.orc(&["exec", "-T", "web", "demo", "cat", "/proc/self/limits"]);
+    let line = exec.ok().lines().find(|line| line.starts_with("Max open files")).unwrap_or_default();
+    assert_eq!(line.split_whitespace().skip(3).take(2).collect::<Vec<_>>(), ["1024", "4096"]);
+    machine.leaves_nothing();
+}

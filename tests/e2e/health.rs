@@ -32,6 +32,12 @@ services:
         (now["Pid"] != before["Pid"] && now["Health"] == "healthy").then_some(now)
     });
     assert_eq!(after["ID"], before["ID"]);
+    machine.orc(&["ps", "web"]).exits(0).says("restarted once; it was unhealthy");
+    machine.orc(&["why", "web"]).says("stopped because it was unhealthy");
+    machine
+        .orc(&["events", "--json", "--since", "1h", "--until", "0s"])
+        .exits(0)
+        .says("\"reason\":\"unhealthy\"");
     let left = eventually_some("the other one is unhealthy", || {
         let left = machine.container("left");
         (left["Health"] == "unhealthy").then_some(left)

@@ -102,6 +102,35 @@ fn commit_must_make_an_image_of_what_a_container_is() {
 }
 
 #[test]
+fn file_capabilities_must_survive_cp_export_and_commit() {
+    let machine = started("capabilities");
+    // Version 2, effective; permitted CAP_NET_RAW.
+    let capability = [1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let of = |file: &str| {
+        let mut value = [0; 64];
+        let length = rustix::fs::getxattr(machine.work().join(file), "security.capability", &mut value);
+        length.map(|length| value[..length].to_vec())
+    };
+    machine.file("tool", "program");
+    let flags = rustix::fs::XattrFlags::empty();
+    rustix::fs::setxattr(machine.work().join("tool"), "security.capability", &capability, flags)
+        .expect("root may");
+    machine.orc(&["cp", "tool", "web:/tool"]).ok();
+    machine.orc(&["cp", "web:/tool", "back"]).ok();
+    assert_eq!(of("back").as_deref(), Ok(&capability[..]));
+    machine.orc(&["export", "-o", "all.tar", "web"]).ok();
+    machine.shell("mkdir all && tar -x --xattrs --xattrs-include='*' -f all.tar -C all tool").ok();
+    assert_eq!(of("all/tool").as_deref(), Ok(&capability[..]));
+    machine.orc(&["commit", "web", "mine:caps"]).ok();
+    machine.orc(&["down", "-t", "1"]).ok();
+    machine.compose("services: {web: {image: 'mine:caps', command: [demo, sleep]}}");
+    machine.orc(&["up", "-d"]).ok();
+    machine.orc(&["cp", "web:/tool", "committed"]).ok();
+    assert_eq!(of("committed").as_deref(), Ok(&capability[..]));
+    machine.leaves_nothing();
+}
+
+#[test]
 fn a_paused_service_must_stand_still_until_it_is_unpaused_or_stopped() {
     let machine = started("pause");
     machine.orc(&["pause", "web"]).exits(0).says("paused");

@@ -104,6 +104,7 @@ pub(super) fn ended(exit: &runtime::Exit, stopped: bool) -> Ended {
             code: exit.code,
             oom: exit.oom,
             error: exit.error.clone(),
+            unhealthy: false,
             at: Timestamp(exit.finished_at_ms),
         },
         ran_ms: exit.finished_at_ms.saturating_sub(started),

@@ -88,7 +88,7 @@ impl Machine {
                 self.armed = false;
                 self.answered = self.record.generation;
                 self.phase = self.phase.max(Phase::Started);
-                let exit = Exit { code, oom: false, error: Some(failure.message), at: now };
+                let exit = Exit { code, oom: false, error: Some(failure.message), unhealthy: false, at: now };
                 self.orderly = None;
                 self.container =
                     Container::Ended(Ended { exit, ran_ms: 0, stopped: false, sick: false, verdict: None });
@@ -155,7 +155,8 @@ impl Machine {
             Ok(other) => unknown_end(started, now, format!("waiting gave {other:?}"), stopped),
             Err(failure) => unknown_end(started, now, failure.message, stopped),
         };
-        self.container = Container::Ended(Ended { sick, ..end });
+        let exit = Exit { unhealthy: sick, ..end.exit };
+        self.container = Container::Ended(Ended { exit, sick, ..end });
         (self.stop, self.monitor, self.probe) = (None, None, None);
     }
 }
@@ -164,6 +165,6 @@ impl Machine {
 const UNKNOWN_CODE: i32 = 255;
 
 fn unknown_end(started: Timestamp, now: Timestamp, error: String, stopped: bool) -> Ended {
-    let exit = Exit { code: UNKNOWN_CODE, oom: false, error: Some(error), at: now };
+    let exit = Exit { code: UNKNOWN_CODE, oom: false, error: Some(error), unhealthy: false, at: now };
     Ended { exit, ran_ms: now.ms_since(started), stopped, sick: false, verdict: None }
 }

@@ -76,6 +76,7 @@ fn status(phase: Phase, container: Option<(ContainerState, u64)>) -> TaskStatus 
             code: 0,
             oom: false,
             error: None,
+            unhealthy: false,
             at: Timestamp(1),
         }),
         health: Health::None,

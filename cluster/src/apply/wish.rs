@@ -214,6 +214,7 @@ fn fresh(spec: Arc<ServiceSpec>, put: &PutStack) -> Service {
         spec,
         run: if put.no_start { Run::Stopped(put.how.clone()) } else { Run::Started },
         forced: 0,
+        newer_image: false,
         volumes_renewed: 0,
         slots: Default::default(),
         vips: Default::default(),
@@ -237,6 +238,7 @@ fn renewed(key: &ServiceKey, old: &Service, spec: &Arc<ServiceSpec>, put: &PutSt
         }
         if put.force_recreate.contains(&key.service) {
             new.forced += 1;
+            new.newer_image = put.newer_images.contains(&key.service);
         }
         if new.spec.hash != old.spec.hash || new.forced != old.forced {
             new.how = put.how.clone();

@@ -1,5 +1,7 @@
 //! Whether this process may do what an engine must, said before anything is tried.
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::failure::{Failure, Outcome};
 
 /// Capabilities without which no container can be made, with their numbers (capabilities(7)).
@@ -21,6 +23,14 @@ pub(crate) fn check() -> Outcome {
         missing if missing.is_empty() && root => Ok(()),
         missing => Err(refusal(root, &missing)),
     }
+}
+
+/// Lets this process open as many files as it may at all: a descriptor for each container, watcher and connection
+/// is more than the usual soft limit. Containers get a soft limit of their own (`runtime`'s `confine`).
+pub(crate) fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where even this is not granted the limit stays what it is.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 fn refusal(root: bool, missing: &[&str]) -> Failure {

@@ -9,7 +9,8 @@ use serde_json::Value;
 pub(super) fn of_replacement(task: &Task, service: &Service) -> String {
     let (old, new) = (&task.spec, &service.spec);
     if old.hash == new.hash {
-        return "asked for anew".to_owned();
+        let cause = if service.newer_image { "its image has a new digest" } else { "asked for anew" };
+        return cause.to_owned();
     }
     let mut differs = differing_attributes(&old.compose, &new.compose);
     if old.files != new.files {

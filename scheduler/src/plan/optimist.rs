@@ -85,7 +85,7 @@ fn running(task: &Task, now: Timestamp) -> ContainerStatus {
 
 fn end(container: &mut ContainerStatus, code: i32, now: Timestamp) {
     container.state = ContainerState::Exited;
-    container.exit = Some(Exit { code, oom: false, error: None, at: now });
+    container.exit = Some(Exit { code, oom: false, error: None, unhealthy: false, at: now });
 }
 
 fn is_waited_for(state: &State, task: &Task, condition: Condition) -> bool {

@@ -253,6 +253,10 @@ impl Machine {
     /// Takes the stack down, ends the engine, and looks for anything that is left.
     pub(crate) fn leaves_nothing(self) {
         self.orc(&["down", "-v", "-t", "1"]).ok();
+        // Volumes that only an earlier form of the file declared are not the present one's to delete.
+        let config = self.orc(&["config", "--no-interpolate", "--format", "json"]);
+        let config: serde_json::Value = serde_json::from_str(config.ok()).expect("it is JSON");
+        self.orc(&["-p", config["name"].as_str().expect("a stack has a name"), "down", "-v"]).ok();
         self.orc(&["engine", "stop"]).ok();
         self.shows_nothing_left();
     }

@@ -304,7 +304,8 @@ mod tests {
             assert_eq!(about.object(&row)["Status"], expect);
         };
         let exit = |container: &mut cluster::ContainerStatus| {
-            container.exit = Some(Exit { code: 3, oom: false, error: None, at: Timestamp(59_000) });
+            container.exit =
+                Some(Exit { code: 3, oom: false, error: None, unhealthy: false, at: Timestamp(59_000) });
         };
         check(|_| {}, None, "Created");
         check(|_| {}, Some(ContainerState::Running), "Up About a minute");

@@ -70,7 +70,9 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
 /// Adds the services to be made anew because their image is another one now.
 async fn replace_moved(client: &mut Client, before: Option<&StackView>, put: &mut PutStack) -> Outcome {
     if !put.no_recreate {
-        put.force_recreate.extend(moved::services(client, before, put).await?);
+        let moved = moved::services(client, before, put).await?;
+        put.newer_images = moved.difference(&put.force_recreate).cloned().collect();
+        put.force_recreate.extend(moved);
     }
     Ok(())
 }

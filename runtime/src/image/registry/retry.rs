@@ -74,12 +74,30 @@ fn words(error: &OciDistributionError) -> String {
                 .to_owned()
         }
         OciDistributionError::AuthenticationFailure(reason) => format!("login failed: {}", cut(reason)),
-        OciDistributionError::RequestError(error) => root(error),
+        OciDistributionError::RequestError(error) => reason(error),
         other => chain(other),
     }
 }
 
-/// Why a request could not be made or answered: the last cause. What the layers of the library above it say is
+/// Why a request could not be made or answered.
+fn reason(error: &reqwest::Error) -> String {
+    in_peoples_words(root(error), error.url().and_then(reqwest::Url::host_str))
+}
+
+/// What the resolver says when no name server answers would not tell anybody what to look after.
+fn in_peoples_words(root: String, host: Option<&str>) -> String {
+    match root.as_str() {
+        "no connections available" => {
+            let host = host.unwrap_or("the registry");
+            format!(
+                "no name server could be asked for the address of `{host}`; is this machine connected to a network?"
+            )
+        }
+        _ => root,
+    }
+}
+
+/// The last cause. What the layers of the library above it say is
 /// nothing to a person.
 fn root(error: &dyn std::error::Error) -> String {
     let mut last = error.to_string();
@@ -148,6 +166,14 @@ mod tests {
         assert_eq!(delay(1), limits::PULL_DELAY);
         assert_eq!(delay(2), limits::PULL_DELAY * 2);
         assert_eq!(delay(30), limits::PULL_DELAY_MAX);
+    }
+
+    #[test]
+    fn a_machine_without_a_network_is_called_so() {
+        let said = |root: &str| in_peoples_words(root.to_owned(), Some("registry.example"));
+        assert_eq!(said("Connection refused"), "Connection refused");
+        let words = said("no connections available");
+        assert!(words.contains("no name server") && words.contains("`registry.example`"), "{words}");
     }
 
     #[test]
