@@ -7,6 +7,7 @@ use std::sync::Arc;
 use compose_spec::{FileReference, MountKind, Project};
 
 use crate::hash::mix;
+use crate::limits;
 use crate::options::PlaceOptions;
 use crate::{
     Attachment, FileMount, NetworkName, NetworkSpec, ServiceSpec, StackName, StackSpec, VolumeName,
@@ -233,10 +234,31 @@ fn attachments(
                 mac: place.mac_address,
                 interface: place.interface_name.or(options.interface),
                 sysctls: options.sysctls,
+                link_local: link_local(&place.link_local_ips)?,
             },
         );
     }
     Ok(attachments)
+}
+
+/// Addresses that routers pass on to nobody (RFC 3927, RFC 4291).
+fn link_local(texts: &[String]) -> Result<BTreeSet<IpAddr>, String> {
+    let of = |text: &String| {
+        let found = text.parse().ok().filter(|ip| match ip {
+            IpAddr::V4(ip) => ip.is_link_local(),
+            IpAddr::V6(ip) => ip.is_unicast_link_local(),
+        });
+        found
+            .ok_or_else(|| format!("`link_local_ips`: `{text}` is no address of 169.254.0.0/16 or fe80::/10"))
+    };
+    if texts.len() > limits::LINK_LOCAL {
+        return Err(format!(
+            "`link_local_ips`: {} addresses are more than {}",
+            texts.len(),
+            limits::LINK_LOCAL
+        ));
+    }
+    texts.iter().map(of).collect()
 }
 
 fn address(text: Option<&str>) -> Result<Option<IpAddr>, String> {

@@ -70,6 +70,29 @@ fn a_network_mode_means_no_networks() {
 }
 
 #[test]
+fn link_local_addresses_are_such_and_few() {
+    let read = |list: &str| {
+        let text =
+            format!("services: {{web: {{image: x, networks: {{default: {{link_local_ips: {list}}}}}}}}}");
+        let found = StackSpec::from_project(&project(&text), &FileDigests::default());
+        let text = |ip: &IpAddr| ip.to_string();
+        found
+            .map(|stack| {
+                stack.services["web"].networks.values().flat_map(|p| &p.link_local).map(text).collect()
+            })
+            .map_err(|error| error.to_string())
+    };
+    let words = |list: &[&str]| -> Vec<String> { list.iter().map(|&text| text.to_owned()).collect() };
+    assert_eq!(read("[169.254.8.1, 'fe80::1']"), Ok(words(&["169.254.8.1", "fe80::1"])));
+    for bad in ["10.0.0.1", "fd00::1", "nobody"] {
+        let error = read(&format!("['{bad}']")).unwrap_err();
+        assert!(error.contains(&format!("`{bad}` is no address of 169.254.0.0/16 or fe80::/10")), "{error}");
+    }
+    let many = "[169.254.8.1, 169.254.8.2, 169.254.8.3, 169.254.8.4, 169.254.8.5]";
+    assert!(read(many).unwrap_err().contains("5 addresses are more than 4"));
+}
+
+#[test]
 fn secrets_and_configs_have_their_places_and_rights() {
     let stack = stack(
         "

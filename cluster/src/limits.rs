@@ -10,5 +10,7 @@ pub const NETWORKS: usize = 1_000;
 pub const VOLUMES: usize = 10_000;
 /// Published ports of one service.
 pub const PORTS: usize = 10_000;
+/// Link-local addresses of one service in one network.
+pub const LINK_LOCAL: usize = 4;
 /// Bytes of a message that an agent reports with a status; longer ones are cut.
 pub const REPORTED_TEXT: usize = 4_096;

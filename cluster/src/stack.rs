@@ -72,6 +72,9 @@ pub struct Attachment {
     /// Kernel parameters of the interface, with `IFNAME` where its name belongs.
     #[serde(default)]
     pub sysctls: BTreeMap<String, String>,
+    /// Further addresses, that mean something on this network only.
+    #[serde(default)]
+    pub link_local: BTreeSet<IpAddr>,
 }
 
 /// A secret or config in a container.

@@ -17,12 +17,15 @@ use crate::{Error, Result, sysctl};
 
 /// Routing tables of interfaces other than the one with the default route: this plus the interface's index.
 const FIRST_TABLE: u32 = 1_000;
+/// How much of a link-local address its subnet is, of IPv4 and IPv6 (RFC 3927, RFC 4291).
+const LINK_LOCAL_LENGTHS: (u8, u8) = (16, 64);
 
 /// An interface as it is set up inside its namespace.
 #[derive(Debug)]
 struct Interface {
     name: String,
     addresses: Vec<(IpNet, IpAddr)>,
+    link_local: Vec<IpNet>,
     gateway_mac: [u8; 6],
     has_default_route: bool,
     sysctls: BTreeMap<String, String>,
@@ -188,6 +191,7 @@ impl Host {
             .map(|endpoint| Interface {
                 name: endpoint.interface.clone(),
                 addresses: pair_with_gateways(endpoint, &self.wanted.networks[&endpoint.network]),
+                link_local: endpoint.link_local.iter().copied().filter_map(link_local_net).collect(),
                 gateway_mac: plan::gateway_mac(&self.names, &endpoint.network),
                 has_default_route: Some(&endpoint.interface) == default,
                 sysctls: endpoint.sysctls.clone(),
@@ -226,22 +230,28 @@ impl Host {
                 return Err(Error::Invalid(format!("{netns} has no port for {}", endpoint.interface)));
             };
             let network = &self.wanted.networks[&endpoint.network];
-            let masquerade = network.masquerade && !network.internal;
             let owner = endpoint_owner(netns, &endpoint.interface);
-            changes.insert(owner, Some(endpoint_entry(endpoint, &port.name, masquerade)));
+            changes.insert(owner, Some(endpoint_entry(endpoint, &port.name, network)));
         }
         Ok(changes)
     }
 }
 
-fn endpoint_entry(endpoint: &EndpointSpec, port: &str, masquerade: bool) -> Entry {
+fn endpoint_entry(endpoint: &EndpointSpec, port: &str, network: &NetworkSpec) -> Entry {
     let mut entry = Entry::default();
     let mac = Datum::Mac(plan::endpoint_mac(endpoint));
+    let names = |ip: IpAddr| -> &FamilyNames { if ip.is_ipv4() { &V4 } else { &V6 } };
+    let own = |ip: &Datum| vec![Datum::Ifname(port.to_owned()), mac.clone(), ip.clone()];
+    for ip in endpoint.link_local.iter().copied().filter(|_| network.members_meet) {
+        let own = own(&Datum::ip(ip));
+        entry.bridge.insert(Element::new(names(ip).own, own.clone(), Value::None));
+        entry.bridge.insert(Element::new(names(ip).link, own, Value::None));
+    }
+    let masquerade = network.masquerade && !network.internal;
     for ip in addresses(endpoint) {
-        let names: &FamilyNames = if ip.is_ipv4() { &V4 } else { &V6 };
+        let names = names(ip);
         let ip = Datum::ip(ip);
-        let own = vec![Datum::Ifname(port.to_owned()), mac.clone(), ip.clone()];
-        entry.bridge.insert(Element::new(names.own, own, Value::None));
+        entry.bridge.insert(Element::new(names.own, own(&ip), Value::None));
         entry.inet.insert(Element::new(names.itself, vec![ip.clone(), ip.clone()], Value::None));
         if masquerade {
             entry.inet.insert(Element::new(names.out, vec![ip], Value::None));
@@ -259,6 +269,9 @@ fn configure_interface(links: &mut Links, interface: &Interface) -> Result<()> {
     let mut requests = Requests::default();
     for (address, _) in &interface.addresses {
         requests.address(index, *address, false);
+    }
+    for address in &interface.link_local {
+        requests.address(index, *address, true);
     }
     requests.up(index);
     let table = Some(FIRST_TABLE + index).filter(|_| !interface.has_default_route);
@@ -302,6 +315,11 @@ fn pair_with_gateways(endpoint: &EndpointSpec, spec: &NetworkSpec) -> Vec<(IpNet
     let of = |ip: IpAddr| gateways(spec).into_iter().find(|(net, _)| net.addr().is_ipv4() == ip.is_ipv4());
     let pair = |ip| of(ip).and_then(|(net, gateway)| Some((with_length(ip, net.prefix_len())?, gateway)));
     addresses(endpoint).filter_map(pair).collect()
+}
+
+fn link_local_net(ip: IpAddr) -> Option<IpNet> {
+    let (v4, v6) = LINK_LOCAL_LENGTHS;
+    with_length(ip, if ip.is_ipv4() { v4 } else { v6 })
 }
 
 fn with_length(ip: IpAddr, length: u8) -> Option<IpNet> {

@@ -131,6 +131,7 @@ impl Host {
                 Error::Invalid(format!("{netns} cannot join the network {}: there is none", endpoint.network))
             })?;
             endpoint.addr6 = endpoint.addr6.filter(|_| network.v6.is_some());
+            endpoint.link_local.retain(|ip| ip.is_ipv4() || sysctl::has_ipv6());
             check::endpoint(endpoint, network)?;
         }
         let ops = plan::plan_netns(&self.names, netns, &endpoints, &self.observed);

@@ -80,10 +80,11 @@ impl Requests {
         self.push(message, format!("set link {index} up"));
     }
 
-    /// Gives the link an address. `on_link` adds the kernel's route to the whole subnet.
+    /// Gives the link an address. `on_link` adds the kernel's route to the whole subnet. One that is link-local has
+    /// that scope, so that nobody sends from it to elsewhere.
     pub(crate) fn address(&mut self, index: u32, address: IpNet, on_link: bool) {
         let flags = ADDRESS_NO_DAD | if on_link { 0 } else { ADDRESS_NO_PREFIX_ROUTE };
-        let mut body = vec![family(address.addr()), address.prefix_len(), 0, SCOPE_UNIVERSE];
+        let mut body = vec![family(address.addr()), address.prefix_len(), 0, address_scope(address.addr())];
         body.extend_from_slice(&index.to_ne_bytes());
         let mut message = Message::new(NEW_ADDRESS, REQUEST | ACK | CREATE | REPLACE, &body);
         let bytes = octets(address.addr());
@@ -295,6 +296,14 @@ fn parse_link(payload: &[u8]) -> Option<Link> {
         alias: attributes.text(IFLA_IFALIAS).map(str::to_owned),
         master: attributes.u32(IFLA_MASTER),
     })
+}
+
+fn address_scope(ip: IpAddr) -> u8 {
+    let link_local = match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    };
+    if link_local { SCOPE_LINK } else { SCOPE_UNIVERSE }
 }
 
 /// `AF_INET` or `AF_INET6`.

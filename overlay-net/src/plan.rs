@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::link::Link;
 use crate::nft::Names;
@@ -213,10 +213,10 @@ fn network_alias(spec: &NetworkSpec) -> String {
 }
 
 fn port_alias(netns: &str, endpoint: &EndpointSpec) -> String {
-    let EndpointSpec { network, interface, addr4, addr6, .. } = endpoint;
+    let EndpointSpec { network, interface, addr4, addr6, link_local, .. } = endpoint;
     let mut alias = format!("orc port {netns} {interface} {network} {addr4}");
-    if let Some(addr6) = addr6 {
-        alias.push_str(&format!(" {addr6}"));
+    for address in addr6.map(IpAddr::V6).iter().chain(link_local) {
+        alias.push_str(&format!(" {address}"));
     }
     for (index, byte) in endpoint_mac(endpoint).iter().enumerate() {
         alias.push_str(&format!("{}{byte:02x}", if index == 0 { ' ' } else { ':' }));

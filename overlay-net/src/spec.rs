@@ -2,7 +2,7 @@
 //!
 //! Nothing here knows why a backend is listed or a name exists; that is decided by the caller.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
@@ -71,6 +71,9 @@ pub struct EndpointSpec {
     pub gateway_priority: i64,
     /// Kernel parameters of the interface, as `net.ipv4.conf.IFNAME.log_martians`; `IFNAME` stands for its name.
     pub sysctls: BTreeMap<String, String>,
+    /// Further addresses, of 169.254.0.0/16 and fe80::/10: those of other members are neighbours, and no route
+    /// leads there. Where members do not meet, nobody answers.
+    pub link_local: BTreeSet<IpAddr>,
 }
 
 /// A transport protocol whose ports can be published.

@@ -1,6 +1,6 @@
 //! What networks and a service's place in them look like from inside.
 
-use crate::support::{Machine, Outcome};
+use crate::support::{Machine, Outcome, eventually};
 
 fn inside(machine: &Machine, service: &str, tool: &[&str]) -> Outcome {
     machine.orc(&[&["exec", "-T", service, "demo"], tool].concat())
@@ -148,5 +148,86 @@ networks:
     assert_eq!(inside(&machine, "shut", &["ls", "/sys/class/net"]).exits(0).stdout.trim(), "lo");
     let both = machine.orc(&["--profile", "both", "up", "-d"]);
     both.exits(1).says("network `host` cannot be joined together with others");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn an_external_link_must_lead_to_a_container_of_another_stack_while_it_runs() {
+    let machine = Machine::new("external-links");
+    machine.file(
+        "first.yaml",
+        "
+name: first
+services: {web: {image: orc/demo, command: [demo, serve], networks: [shared]}}
+networks: {shared: {name: common}}
+",
+    );
+    machine.file(
+        "second.yaml",
+        "
+name: second
+services:
+  client:
+    image: orc/demo
+    command: [demo, sleep]
+    networks: [theirs]
+    external_links: ['first-web-1:partner', first-web-1, 'nobody-1:ghost']
+  other: {image: orc/demo, command: [demo, sleep], networks: [theirs]}
+networks: {theirs: {name: common, external: true}}
+",
+    );
+    let first = |args: &[&str]| machine.orc(&[&["-f", "first.yaml"], args].concat());
+    let second = |args: &[&str]| machine.orc(&[&["-f", "second.yaml"], args].concat());
+    let resolves =
+        |service: &str, name: &str| second(&["exec", "-T", service, "demo", "resolve", name]).code == 0;
+    first(&["up", "-d"]).ok();
+    second(&["up", "-d"]).ok();
+    for name in ["partner", "first-web-1"] {
+        let url = format!("http://{name}/");
+        second(&["exec", "-T", "client", "demo", "get", &url]).exits(0).says("hello from");
+    }
+    assert!(!resolves("client", "ghost"), "nobody has this name");
+    assert!(!resolves("other", "partner"), "the alias is of one service");
+    first(&["stop", "-t", "1"]).ok();
+    eventually("what is stopped has no address", || !resolves("client", "partner"));
+    first(&["start"]).ok();
+    eventually("what runs again has one", || resolves("client", "partner"));
+    second(&["down", "-t", "1"]).ok();
+    first(&["down", "-t", "1"]).ok();
+    machine.orc(&["engine", "stop"]).ok();
+    machine.shows_nothing_left();
+}
+
+#[test]
+fn link_local_addresses_must_be_had_and_reach_one_another() {
+    let machine = Machine::new("link-local");
+    let stack = |address: &str| {
+        machine.compose(&format!(
+            "
+services:
+  web:
+    image: orc/demo
+    command: [demo, serve]
+    networks: {{lan: {{link_local_ips: [{address}, 'fe80::7:1']}}}}
+  client:
+    image: orc/demo
+    command: [demo, sleep]
+    networks: {{lan: {{link_local_ips: [169.254.7.2]}}}}
+networks: {{lan: {{enable_ipv6: true}}}}
+"
+        ));
+    };
+    stack("10.77.4.1");
+    machine.orc(&["up", "-d"]).exits(1).says("`10.77.4.1` is no address of 169.254.0.0/16 or fe80::/10");
+    stack("169.254.7.1");
+    machine.orc(&["up", "-d"]).ok();
+    inside(&machine, "client", &["get", "http://169.254.7.1/"]).exits(0).says("hello from");
+    // Without an interface to say, `fe80::7:1` leads nowhere; the kernel's list says that it is of this link (20).
+    let addresses = inside(&machine, "web", &["cat", "/proc/net/if_inet6"]);
+    addresses.exits(0).says("fe800000000000000000000000070001").says(" 40 20 ");
+    // Another address is another interface.
+    stack("169.254.7.9");
+    machine.orc(&["up", "-d", "-t", "1"]).ok();
+    inside(&machine, "client", &["get", "http://169.254.7.9/"]).exits(0).says("hello from");
     machine.leaves_nothing();
 }

@@ -189,15 +189,18 @@ fn addresses(endpoint: &TaskEndpoint, network: &NetworkName) -> Vec<IpAddr> {
 
 /// What a task's namespace may resolve: the names of its networks, and what its service says of names. Of a
 /// container that nobody has asked for any more the service is not known.
+///
+/// A link stands for a name of these networks, whoever has it whenever it is asked for: of `links` a service, of
+/// `external_links` a container of whatever stack. As with Docker, one that is not there yet has no address.
 #[must_use]
 pub(super) fn view(networks: &BTreeSet<NetworkName>, service: Option<&Service>) -> View {
-    let links = service.into_iter().flat_map(|service| &service.links);
+    let links = service.into_iter().flat_map(|service| service.links.iter().chain(&service.external_links));
     let servers = service.into_iter().flat_map(|service| &service.dns);
     View {
         networks: networks.iter().map(|network| network.0.clone()).collect(),
         aliases: links
             .filter_map(|link| link.split_once(':'))
-            .map(|(service, alias)| (alias.to_owned(), service.to_owned()))
+            .map(|(name, alias)| (alias.to_owned(), name.to_owned()))
             .collect(),
         // Others than addresses were refused with the container.
         resolvers: servers.filter_map(|server| server.parse().ok()).collect(),

@@ -124,6 +124,7 @@ impl Checker<'_> {
             ("dns_search", !service.dns_search.is_empty()),
             ("domainname", service.domainname.is_some()),
             ("expose", !service.expose.is_empty()),
+            ("external_links", !service.external_links.is_empty()),
             ("extra_hosts", !service.extra_hosts.is_empty()),
             ("hostname", service.hostname.is_some()),
             ("links", !service.links.is_empty()),

@@ -58,6 +58,8 @@ pub(crate) struct FamilyNames {
     pub(crate) addr_none: &'static str,
     /// In the bridge table: who may send what.
     pub(crate) own: &'static str,
+    /// The same of link-local addresses: their members find one another without this machine.
+    pub(crate) link: &'static str,
     pub(super) chains: [&'static str; 5],
 }
 
@@ -77,6 +79,7 @@ pub(crate) const V4: FamilyNames = FamilyNames {
     addr_be: "addr_be4",
     addr_none: "addr_none4",
     own: "own4",
+    link: "link4",
     chains: ["container-nat4", "host-nat4", "source-nat4", "no-backend4", "to-network4"],
 };
 
@@ -96,6 +99,7 @@ pub(crate) const V6: FamilyNames = FamilyNames {
     addr_be: "addr_be6",
     addr_none: "addr_none6",
     own: "own6",
+    link: "link6",
     chains: ["container-nat6", "host-nat6", "source-nat6", "no-backend6", "to-network6"],
 };
 

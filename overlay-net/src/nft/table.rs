@@ -219,7 +219,8 @@ fn family_chains(names: &Names, family: &FamilyNames) -> Vec<Chain> {
 }
 
 /// A container sends with its own hardware and internet address through its own port, or not at all. Neighbours
-/// need no word with each other below IP, because every packet is routed by the host.
+/// need no word with each other below IP, because every packet is routed by the host; but by their link-local
+/// addresses, which nobody routes.
 fn bridge(names: &Names) -> Table {
     use Statement::{Accept, Drop, Icmpv6Type, In, IsEthertype, IsL4Proto};
     let port = |field, not| Statement::NameBegins { field, prefix: names.port_prefix(), not };
@@ -230,6 +231,8 @@ fn bridge(names: &Names) -> Table {
         sets: vec![
             set(V4.own, vec![Iifname, EtherSource, Saddr4]),
             set(V6.own, vec![Iifname, EtherSource, Saddr6]),
+            set(V4.link, vec![Iifname, EtherSource, Saddr4]),
+            set(V6.link, vec![Iifname, EtherSource, Saddr6]),
         ],
         chains: vec![
             base(
@@ -253,7 +256,16 @@ fn bridge(names: &Names) -> Table {
                 ("filter", Hook::Forward, -200),
                 vec![
                     rule([port(Iifname, true), Accept]),
+                    rule([IsEthertype(0x0806), own([Iifname, EtherSource, ArpSenderIp], V4.link), Accept]),
                     rule([IsEthertype(0x0806), Drop]),
+                    rule([
+                        IsEthertype(0x86dd),
+                        own([Iifname, EtherSource, Saddr6], V6.link),
+                        IsL4Proto(58),
+                        // Who has this address, and who answers.
+                        Icmpv6Type(135, 136),
+                        Accept,
+                    ]),
                     rule([IsEthertype(0x86dd), IsL4Proto(58), Icmpv6Type(133, 137), Drop]),
                 ],
             ),

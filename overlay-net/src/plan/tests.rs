@@ -28,6 +28,7 @@ fn endpoint(network: &str, interface: &str, last: u8) -> EndpointSpec {
         mac: None,
         gateway_priority: 0,
         sysctls: Default::default(),
+        link_local: Default::default(),
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) const LAN_IP6: &str = "fd50::2";
 pub(super) struct Machine {
     pub(super) net: Net,
     pub(super) namespaces: Namespaces,
-    run_dir: PathBuf,
+    pub(super) run_dir: PathBuf,
     balance: RefCell<Balance>,
 }
 
@@ -317,5 +317,6 @@ pub(super) fn endpoint(number: u8, index: usize, last: u8) -> EndpointSpec {
         mac: None,
         gateway_priority: 0,
         sysctls: Default::default(),
+        link_local: Default::default(),
     }
 }

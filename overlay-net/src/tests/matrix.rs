@@ -106,6 +106,48 @@ fn an_internal_network_has_no_way_out() {
     });
 }
 
+/// A container with the address 10.1.0.<last>, and with the same number as link-local ones.
+async fn with_link_local(machine: &Machine, name: &'static str, last: u8) -> u32 {
+    machine.net.create_netns(name).await.unwrap();
+    let mut spec = super::machine::endpoint(1, 0, last);
+    let texts = [format!("169.254.7.{last}"), format!("fe80::{last}")];
+    spec.link_local = texts.iter().map(|text| text.parse().unwrap()).collect();
+    machine.net.attach(name, &[spec]).await.unwrap();
+    machine.serve(name, name, 80);
+    let index = || Ok(Links::open().unwrap().get("eth0").unwrap().index);
+    Namespaces::new(&machine.run_dir).within(name, index).unwrap()
+}
+
+#[test]
+fn link_local_addresses_reach_one_another_without_being_routed() {
+    on_a_machine(async |machine| {
+        machine.network(1).await;
+        with_link_local(machine, "a", 10).await;
+        let interface = with_link_local(machine, "b", 11).await;
+        machine.container("plain", &[1], 12).await;
+        check(machine, "b", "169.254.7.10:80", "a 169.254.7.11").await;
+        check(machine, "b", &format!("[fe80::10%{interface}]:80"), "a fe80::11").await;
+        check(machine, "b", "10.1.0.10:80", "a 10.1.0.11").await;
+        for place in ["plain", HOST] {
+            let answer = machine.ask(place, "169.254.7.10:80").await;
+            assert!(!answer.starts_with('a'), "{place} has no link-local address: {answer}");
+        }
+    });
+}
+
+#[test]
+fn members_who_do_not_meet_do_not_meet_by_link_local_addresses() {
+    on_a_machine(async |machine| {
+        let mut spec = super::machine::network(1);
+        spec.members_meet = false;
+        machine.net.ensure_network(&spec).await.unwrap();
+        with_link_local(machine, "a", 10).await;
+        with_link_local(machine, "b", 11).await;
+        let answer = machine.ask("b", "169.254.7.10:80").await;
+        assert!(["silence", "host unreachable"].contains(&answer.as_str()), "{answer}");
+    });
+}
+
 #[test]
 fn a_container_in_two_networks_answers_in_both() {
     on_a_machine(async |machine| {

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use ::core::net::IpAddr;
+use cluster::compose_spec::Service;
 use cluster::view::{Assignments, PublishedPort, ServiceEndpoints, TaskEndpoint};
 use cluster::{Addresses, NetworkName, NodeId, ServiceKey, StackName, TaskId};
 
 use super::bench::{NODE, address, network, network_name};
-use crate::core::project::{Local, Sight};
+use crate::core::project::{Local, Sight, view};
 
 /// A service `web` of `shop` with these tasks: `number` and whether it runs (`r`), is ready (`R`) or not (`-`);
 /// those in brackets are on another node.
@@ -172,4 +173,16 @@ fn an_internal_network_is_not_published() {
 #[test]
 fn a_network_without_services_has_no_names() {
     assert!(scene("1R").look(|sight| sight.zone(&NetworkName("other".into()))).is_none());
+}
+
+#[test]
+fn links_stand_for_services_and_for_containers_of_other_stacks() {
+    let links = |own: &[&str], external: &[&str]| {
+        let texts = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
+        let service = Service { links: texts(own), external_links: texts(external), ..Service::default() };
+        let aliases = view(&BTreeSet::from([network_name()]), Some(&service)).aliases;
+        aliases.iter().map(|(alias, name)| format!("{alias}={name}")).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(links(&["db", "web:www"], &[]), "www=web");
+    assert_eq!(links(&["db:one"], &["other-db-1:two", "other-web-1"]), "one=db two=other-db-1");
 }

@@ -112,6 +112,7 @@ pub(super) fn endpoints(task: &Task) -> Result<Vec<EndpointSpec>, String> {
             mac: mac.map(|text| hardware_address(text)).transpose()?,
             gateway_priority: asked.map_or(0, |attachment| attachment.gateway_priority),
             sysctls: asked.map(|attachment| attachment.sysctls.clone()).unwrap_or_default(),
+            link_local: asked.map(|attachment| attachment.link_local.clone()).unwrap_or_default(),
         });
     }
     Ok(specs)
