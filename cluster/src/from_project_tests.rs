@@ -55,7 +55,7 @@ fn full_names_are_those_of_docker_compose() {
 fn a_projects_own_volumes_are_those_that_it_declares_and_makes() {
     let project = project(
         "
-         services: {web: {image: x, volumes: ['data:/data', 'theirs:/theirs']}}
+         services: {web: {image: x, volumes: ['data:/data', 'theirs:/theirs', 'named:/named']}}
          volumes: {data: {}, theirs: {external: true}, named: {name: elsewhere}}",
     );
     let own: Vec<String> = own_volumes(&project).into_iter().map(|name| name.0).collect();

@@ -36,7 +36,7 @@ pub use from_project::{FileDigests, SpecError, SpecErrors, own_volumes};
 pub use hash::stable_hash;
 pub use id::{NetworkName, NodeId, ServiceKey, StackName, TaskId, Version, VolumeName};
 pub use node::{Ended, Endpoint, Network, Node, NodeDescription, NodeState, Volume, overlap};
-pub use options::{NetworkOptions, VolumeDevice};
+pub use options::{GatewayMode, NetworkOptions, VolumeDevice};
 pub use probe::Probe;
 pub use stack::OneOff;
 pub use stack::{

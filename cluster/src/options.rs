@@ -8,6 +8,8 @@ use crate::{NetworkSpec, VolumeSpec};
 const MTU: &str = "com.docker.network.driver.mtu";
 const MEMBERS: &str = "com.docker.network.bridge.enable_icc";
 const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
+/// For both address families, up to their number.
+const GATEWAY: &str = "com.docker.network.bridge.gateway_mode_ipv";
 const BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
 /// Of a service's place in a network.
 const INTERFACE: &str = "com.docker.network.endpoint.ifname";
@@ -28,6 +30,21 @@ pub struct NetworkOptions {
     pub masquerade: bool,
     /// The machine's address at which ports are published that name none.
     pub binding: Option<IpAddr>,
+    /// What the outside has to do with its members' IPv4 addresses.
+    pub gateway4: GatewayMode,
+    /// The same for IPv6.
+    pub gateway6: GatewayMode,
+}
+
+/// What the outside has to do with the addresses of a network's members, in Docker's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GatewayMode {
+    /// It sees the machine's address, and comes in through published ports.
+    Nat,
+    /// The same, and whoever has a route reaches the members.
+    NatUnprotected,
+    /// It sees their addresses, and whoever has a route reaches there the ports that they publish.
+    Routed,
 }
 
 /// What is mounted where a volume's data are.
@@ -68,11 +85,20 @@ impl NetworkSpec {
         let size = format!("a number of bytes from {} to {}", MTU_RANGE.start(), MTU_RANGE.end());
         let binding = get(BINDING).map(|text| text.parse::<IpAddr>().ok().filter(IpAddr::is_ipv4));
         let binding = binding.map(|ip| ip.ok_or_else(|| wrong(BINDING, "an IPv4 address"))).transpose()?;
+        // Without a gateway (Docker's `isolated`) nobody would reach anybody: each packet is routed by the machine.
+        let gateway = |family: char| match get(&format!("{GATEWAY}{family}")) {
+            None | Some("nat") => Ok(GatewayMode::Nat),
+            Some("nat-unprotected") => Ok(GatewayMode::NatUnprotected),
+            Some("routed") => Ok(GatewayMode::Routed),
+            Some(_) => Err(wrong(&format!("{GATEWAY}{family}"), "`nat`, `nat-unprotected` or `routed`")),
+        };
         Ok(NetworkOptions {
             mtu: mtu.map(|mtu| mtu.ok_or_else(|| wrong(MTU, &size))).transpose()?,
             members_meet: switch(MEMBERS)?,
             masquerade: switch(MASQUERADE)?,
             binding: binding.filter(|ip| !ip.is_unspecified()),
+            gateway4: gateway('4')?,
+            gateway6: gateway('6')?,
         })
     }
 }
@@ -135,17 +161,34 @@ mod tests {
             let compose = compose_spec::Network { driver_opts: options(pairs), ..Default::default() };
             NetworkSpec { name: NetworkName("n".to_owned()), compose }.options()
         };
-        let plain = NetworkOptions { mtu: None, members_meet: true, masquerade: true, binding: None };
+        let plain = NetworkOptions {
+            mtu: None,
+            members_meet: true,
+            masquerade: true,
+            binding: None,
+            gateway4: GatewayMode::Nat,
+            gateway6: GatewayMode::Nat,
+        };
         assert_eq!(read(&[]), Ok(plain));
-        let all = [(MTU, "1400"), (MEMBERS, "false"), (MASQUERADE, "false"), (BINDING, "127.0.0.1")];
+        let modes = [format!("{GATEWAY}4"), format!("{GATEWAY}6")];
+        let all = [
+            (MTU, "1400"),
+            (MEMBERS, "false"),
+            (MASQUERADE, "false"),
+            (BINDING, "127.0.0.1"),
+            (&modes[0], "nat-unprotected"),
+            (&modes[1], "routed"),
+        ];
         let expect = NetworkOptions {
             mtu: Some(1400),
             members_meet: false,
             masquerade: false,
             binding: Some(IpAddr::from([127, 0, 0, 1])),
+            gateway4: GatewayMode::NatUnprotected,
+            gateway6: GatewayMode::Routed,
         };
         assert_eq!(read(&all), Ok(expect));
-        for (name, value) in [(MTU, "12"), (MEMBERS, "maybe"), (BINDING, "::1")] {
+        for (name, value) in [(MTU, "12"), (MEMBERS, "maybe"), (BINDING, "::1"), (&modes[1], "isolated")] {
             assert!(read(&[(name, value)]).unwrap_err().contains(value), "{name}");
         }
     }

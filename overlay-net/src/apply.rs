@@ -11,7 +11,7 @@ use crate::link::{Link, Links, Peer, Requests};
 use crate::nft::names::{FamilyNames, OPEN, SAME, V4, V6};
 use crate::nft::{Datum, Element, Value};
 use crate::plan::{self, NetOp};
-use crate::spec::{EndpointSpec, NetworkSpec};
+use crate::spec::{EndpointSpec, NetworkSpec, Reach};
 use crate::tables::{Changes, Entry};
 use crate::{Error, Result, sysctl};
 
@@ -247,10 +247,20 @@ fn endpoint_entry(endpoint: &EndpointSpec, port: &str, network: &NetworkSpec) ->
         entry.bridge.insert(Element::new(names(ip).own, own.clone(), Value::None));
         entry.bridge.insert(Element::new(names(ip).link, own, Value::None));
     }
-    let masquerade = network.masquerade && !network.internal;
     for ip in addresses(endpoint) {
+        let reach = if ip.is_ipv4() { network.reach4 } else { network.reach6 };
+        let masquerade = network.masquerade && !network.internal && reach != Reach::Opened;
         let names = names(ip);
         let ip = Datum::ip(ip);
+        match reach {
+            _ if network.internal => {}
+            Reach::Published => {}
+            Reach::All => _ = entry.inet.insert(Element::new(names.bare, vec![ip.clone()], Value::None)),
+            Reach::Opened => entry.inet.extend(endpoint.open.iter().map(|(protocol, port)| {
+                let key = vec![ip.clone(), Datum::Proto(*protocol), Datum::Port(*port)];
+                Element::new(names.opened, key, Value::None)
+            })),
+        }
         entry.bridge.insert(Element::new(names.own, own(&ip), Value::None));
         entry.inet.insert(Element::new(names.itself, vec![ip.clone(), ip.clone()], Value::None));
         if masquerade {

@@ -89,6 +89,8 @@ mod tests {
             mtu: None,
             members_meet: true,
             masquerade: true,
+            reach4: Default::default(),
+            reach6: Default::default(),
         };
         let error = network(&spec).unwrap_err().to_string();
         assert_eq!(error, "the gateway of network front, 10.2.0.1, is not in its subnet 10.1.0.0/24");

@@ -33,5 +33,5 @@ pub use error::{Error, Result};
 pub use net::Net;
 pub use spec::{
     Balance, Conflict, EndpointSpec, Inventory, NetConfig, NetnsId, NetworkId, NetworkSpec, NetworkV6,
-    PortOwner, Protocol, Published, View, Vip, Zone,
+    PortOwner, Protocol, Published, Reach, View, Vip, Zone,
 };

@@ -42,6 +42,23 @@ pub struct NetworkSpec {
     pub members_meet: bool,
     /// What leaves this machine gets the machine's address.
     pub masquerade: bool,
+    /// What the outside has to do with its members' IPv4 addresses.
+    pub reach4: Reach,
+    /// The same for IPv6.
+    pub reach6: Reach,
+}
+
+/// What the outside has to do with the addresses of a network's members, in one address family. Published ports of
+/// this machine lead to them in any case, and an internal network has no outside.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Nothing: what leaves this machine gets the machine's address, and nobody comes in.
+    #[default]
+    Published,
+    /// The same, but whoever has a route reaches every port of every member.
+    All,
+    /// Members are seen at their own addresses, and whoever has a route reaches the ports that they open.
+    Opened,
 }
 
 /// The IPv6 half of a [`NetworkSpec`].
@@ -74,6 +91,8 @@ pub struct EndpointSpec {
     /// Further addresses, of 169.254.0.0/16 and fe80::/10: those of other members are neighbours, and no route
     /// leads there. Where members do not meet, nobody answers.
     pub link_local: BTreeSet<IpAddr>,
+    /// Its ports that are open to the outside where the network is [`Reach::Opened`].
+    pub open: BTreeSet<(Protocol, u16)>,
 }
 
 /// A transport protocol whose ports can be published.

@@ -76,6 +76,41 @@ networks:
 }
 
 #[test]
+fn the_outside_must_reach_what_a_networks_gateway_mode_opens() {
+    let machine = Machine::new("gateway-mode");
+    machine.compose(
+        "
+services:
+  bare: {image: orc/demo, command: [demo, serve], networks: {bare: {ipv4_address: 10.78.4.10}}}
+  routed:
+    image: orc/demo
+    command: [demo, serve]
+    networks: {routed: {ipv4_address: 10.78.5.10}}
+    ports: ['8085:80']
+  shut: {image: orc/demo, command: [demo, serve], networks: {routed: {ipv4_address: 10.78.5.11}}}
+networks:
+  bare:
+    driver_opts: {com.docker.network.bridge.gateway_mode_ipv4: nat-unprotected}
+    ipam: {config: [{subnet: 10.78.4.0/24}]}
+  routed:
+    driver_opts: {com.docker.network.bridge.gateway_mode_ipv4: routed}
+    ipam: {config: [{subnet: 10.78.5.0/24}]}
+",
+    );
+    let outside = machine.outside();
+    machine.orc(&["up", "-d"]).ok();
+    for address in ["10.78.4.10:80", "10.78.5.10:80", "198.51.100.1:8085"] {
+        let answer = outside.get(address, "/").unwrap_or_else(|error| panic!("{address}: {error}"));
+        assert!(answer.body.starts_with("hello from"), "{address}");
+    }
+    assert!(outside.get("10.78.5.11:80", "/").is_err(), "it publishes nothing");
+    let peer = outside.peer_of_one("198.51.100.2:7001");
+    inside(&machine, "routed", &["get", "http://198.51.100.2:7001/"]);
+    assert_eq!(peer.join().expect("somebody came").to_string(), "10.78.5.10");
+    machine.leaves_nothing();
+}
+
+#[test]
 fn what_a_driver_does_not_know_must_be_refused_with_its_place() {
     let machine = Machine::new("driver-refused");
     let up = |top: &str| {
@@ -89,6 +124,12 @@ fn what_a_driver_does_not_know_must_be_refused_with_its_place() {
     up("networks:\n  x: {driver_opts: {com.docker.network.driver.mtu: 12}}")
         .exits(1)
         .says("from 1280 to 65535");
+    up("networks:\n  x: {driver_opts: {com.docker.network.bridge.gateway_mode_ipv4: isolated}}")
+        .exits(1)
+        .says("gateway_mode_ipv4: isolated` is not `nat`, `nat-unprotected` or `routed`");
+    up("networks:\n  x: {driver_opts: {com.docker.network.bridge.name: br7}}")
+        .exits(1)
+        .says("by which its rules know it");
     up("volumes:\n  data: {driver: rexray}").exits(1).says("compose.yaml:6:18").says("volume drivers");
     up("volumes:\n  data: {driver_opts: {mountpoint: /x}}").exits(1).says("compose.yaml:6:24");
     up("volumes:\n  data: {driver_opts: {type: nfs}}").exits(1).says("needs `type` and `device`");

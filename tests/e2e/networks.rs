@@ -231,3 +231,14 @@ networks: {{lan: {{enable_ipv6: true}}}}
     inside(&machine, "client", &["get", "http://169.254.7.9/"]).exits(0).says("hello from");
     machine.leaves_nothing();
 }
+
+#[test]
+fn dockers_common_network_must_be_refused_with_what_to_do() {
+    let machine = Machine::new("common-network");
+    for mode in ["bridge", "default"] {
+        machine.compose(&format!("services:\n  box:\n    image: orc/demo\n    network_mode: {mode}\n"));
+        let refused = machine.orc(&["up", "-d"]);
+        refused.exits(1).says("compose.yaml:4:").says("there is no network that all stacks");
+    }
+    machine.shows_nothing_left();
+}

@@ -11,9 +11,9 @@ use cluster::compose_spec::Service;
 use cluster::view::{Assignments, PublishedPort, ServiceEndpoints, TaskEndpoint};
 use cluster::{Network, NetworkName, NodeId, ServiceKey, TaskId};
 use overlay_net::limits::MAX_BACKENDS;
-use overlay_net::{Balance, Protocol, Published, View, Vip, Zone};
+use overlay_net::{Balance, Published, View, Vip, Zone};
 
-use super::translate::short_id;
+use super::translate::{protocol, short_id};
 
 /// What this agent knows of a task of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -145,11 +145,7 @@ impl Sight<'_> {
         service: &ServiceEndpoints,
         answering: &[(TaskId, &TaskEndpoint)],
     ) -> Option<Published> {
-        let protocol = match port.protocol.as_str() {
-            "tcp" => Protocol::Tcp,
-            "udp" => Protocol::Udp,
-            _ => return None, // The specification refuses any other where ports are published.
-        };
+        let protocol = protocol(&port.protocol)?;
         // A port of one slot leads there or nowhere, whatever the others do.
         let of_slot: Vec<(TaskId, &TaskEndpoint)> = match port.slot {
             None => answering.to_vec(),

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use cluster::view::TaskEndpoint;
-use cluster::{Desired, Network, NetworkName, TaskId, Timestamp, VolumeName};
-use overlay_net::{NetworkSpec, NetworkV6};
+use cluster::{Desired, GatewayMode, Network, NetworkName, TaskId, Timestamp, VolumeName};
+use overlay_net::{NetworkSpec, NetworkV6, Reach};
 
 use super::action::{Action, ActionId, Output, Report};
 use super::project::{self, Local, Sight};
@@ -306,5 +306,15 @@ pub(super) fn network_spec(network: &Network) -> NetworkSpec {
         mtu: options.and_then(|options| options.mtu),
         members_meet: options.is_none_or(|options| options.members_meet),
         masquerade: options.is_none_or(|options| options.masquerade),
+        reach4: options.map_or(Reach::Published, |options| reach(options.gateway4)),
+        reach6: options.map_or(Reach::Published, |options| reach(options.gateway6)),
+    }
+}
+
+fn reach(mode: GatewayMode) -> Reach {
+    match mode {
+        GatewayMode::Nat => Reach::Published,
+        GatewayMode::NatUnprotected => Reach::All,
+        GatewayMode::Routed => Reach::Opened,
     }
 }

@@ -181,8 +181,13 @@ pub(super) const CLUSTER: &[(&str, Support)] = &[
     ("volumes.*", Requires("a service that stays on its node: volumes do not move with it")),
 ];
 
+/// Why there is nothing like the network that Docker's containers have in common.
+const NO_COMMON_NETWORK: &str = "there is no network that all stacks have in common, each has its own";
+
 /// Values of honoured attributes that the engine treats in another way.
 pub(super) const VALUES: &[(&str, &str, Support)] = &[
+    ("services.*.network_mode", "bridge", Refused(NO_COMMON_NETWORK)),
+    ("services.*.network_mode", "default", Refused(NO_COMMON_NETWORK)),
     ("services.*.volumes.*.type", "cluster", Needs("volumes of a cluster's storage")),
     ("services.*.volumes.*.type", "npipe", Refused("it has a meaning on Windows only")),
     ("services.*.volumes.*.bind.propagation", "shared", Requires("a shared mount of the machine")),
@@ -229,7 +234,7 @@ pub(super) const ALLOWED: &[(&str, &[&str], Support)] = &[
     ),
     (
         "services.*.network_mode",
-        &["host", "none", "service", "container"],
+        &["host", "none", "service", "container", "bridge", "default"],
         Needs("networks that are called by their names as modes"),
     ),
     ("services.*.pid", &["host", "service", "container"], Refused("there is no such mode")),
@@ -268,11 +273,14 @@ pub(super) const KEYS: &[(&str, &[&str], Support)] = &[
             "com.docker.network.driver.mtu",
             "com.docker.network.bridge.enable_icc",
             "com.docker.network.bridge.enable_ip_masquerade",
+            "com.docker.network.bridge.gateway_mode_ipv4",
+            "com.docker.network.bridge.gateway_mode_ipv6",
             "com.docker.network.bridge.host_binding_ipv4",
         ],
         Refused(
             "a bridge takes `com.docker.network.driver.mtu` and, behind `com.docker.network.bridge.`, `enable_icc`, \
-             `enable_ip_masquerade` and `host_binding_ipv4`",
+             `enable_ip_masquerade`, `gateway_mode_ipv4`, `gateway_mode_ipv6` and `host_binding_ipv4`; its name is \
+             the engine's, by which its rules know it",
         ),
     ),
     (

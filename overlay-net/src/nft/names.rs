@@ -47,6 +47,10 @@ pub(crate) struct FamilyNames {
     pub(crate) out: &'static str,
     /// (address . the same address) of each endpoint: a connection to itself through a published port or VIP.
     pub(crate) itself: &'static str,
+    /// Addresses that the outside reaches whole.
+    pub(crate) bare: &'static str,
+    /// (address . protocol . port) that the outside reaches.
+    pub(crate) opened: &'static str,
     pub(crate) vip: &'static str,
     pub(crate) vip_be: &'static str,
     pub(crate) vip_none: &'static str,
@@ -69,6 +73,8 @@ pub(crate) const V4: FamilyNames = FamilyNames {
     saddr: Saddr4,
     out: "out4",
     itself: "self4",
+    bare: "bare4",
+    opened: "opened4",
     vip: "vip4",
     vip_be: "vip_be4",
     vip_none: "vip_none4",
@@ -89,6 +95,8 @@ pub(crate) const V6: FamilyNames = FamilyNames {
     saddr: Saddr6,
     out: "out6",
     itself: "self6",
+    bare: "bare6",
+    opened: "opened6",
     vip: "vip6",
     vip_be: "vip_be6",
     vip_none: "vip_none6",

@@ -116,6 +116,8 @@ fn family_sets(names: &FamilyNames) -> Vec<Set> {
     vec![
         set(names.out, vec![names.saddr]),
         set(names.itself, vec![names.saddr, names.daddr]),
+        set(names.bare, vec![names.daddr]),
+        set(names.opened, addr.clone()),
         map(names.vip, vec![Iifname, names.daddr], Gives::Verdict),
         map(names.vip_be, vec![names.daddr, slot], Gives::Address(family)),
         set(names.vip_none, vec![Iifname, names.daddr]),
@@ -212,6 +214,8 @@ fn family_chains(names: &Names, family: &FamilyNames) -> Vec<Chain> {
                 rule([Statement::Translated, Statement::Accept]),
                 rule([In { fields: vec![Iifname, Oifname], set: SAME }, Statement::Accept]),
                 rule([bridge_name(names, Iifname, false), Statement::RejectProhibited]),
+                rule([In { fields: vec![family.daddr], set: family.bare }, Statement::Accept]),
+                rule([In { fields: addr(), set: family.opened }, Statement::Accept]),
                 rule([Statement::Drop]),
             ],
         ),

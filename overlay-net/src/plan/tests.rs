@@ -1,6 +1,7 @@
 //! What a plan says, as text, and that carrying it out leaves nothing to do.
 
 use super::*;
+use crate::spec::Reach;
 
 fn names() -> Names {
     Names::new("0badcafe")
@@ -16,6 +17,8 @@ fn network(id: &str) -> NetworkSpec {
         mtu: None,
         members_meet: true,
         masquerade: true,
+        reach4: Reach::Published,
+        reach6: Reach::Published,
     }
 }
 
@@ -29,6 +32,7 @@ fn endpoint(network: &str, interface: &str, last: u8) -> EndpointSpec {
         gateway_priority: 0,
         sysctls: Default::default(),
         link_local: Default::default(),
+        open: Default::default(),
     }
 }
 

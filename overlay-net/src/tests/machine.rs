@@ -19,7 +19,8 @@ use crate::host::Host;
 use crate::link::{Links, Peer, Requests};
 use crate::netns::{self, Namespaces};
 use crate::{
-    Balance, Conflict, EndpointSpec, Net, NetConfig, NetworkSpec, NetworkV6, Protocol, Published, Vip, sysctl,
+    Balance, Conflict, EndpointSpec, Net, NetConfig, NetworkSpec, NetworkV6, Protocol, Published, Reach, Vip,
+    sysctl,
 };
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -305,6 +306,8 @@ pub(super) fn network(number: u8) -> NetworkSpec {
         mtu: None,
         members_meet: true,
         masquerade: true,
+        reach4: Reach::Published,
+        reach6: Reach::Published,
     }
 }
 
@@ -318,5 +321,6 @@ pub(super) fn endpoint(number: u8, index: usize, last: u8) -> EndpointSpec {
         gateway_priority: 0,
         sysctls: Default::default(),
         link_local: Default::default(),
+        open: Default::default(),
     }
 }

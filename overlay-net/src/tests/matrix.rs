@@ -3,6 +3,7 @@
 use super::machine::{HOST, HOST_IP, HOST_IP6, LAN, LAN_IP, LAN_IP6, Machine, on_a_machine};
 use crate::Protocol::{Tcp, Udp};
 use crate::netns::Namespaces;
+use crate::spec::Reach;
 use crate::{link::Links, link::Requests, sysctl};
 
 /// Asks over TCP.
@@ -145,6 +146,45 @@ fn members_who_do_not_meet_do_not_meet_by_link_local_addresses() {
         with_link_local(machine, "b", 11).await;
         let answer = machine.ask("b", "169.254.7.10:80").await;
         assert!(["silence", "host unreachable"].contains(&answer.as_str()), "{answer}");
+    });
+}
+
+#[test]
+fn the_outside_reaches_what_a_network_opens() {
+    on_a_machine(async |machine| {
+        let mut bare = super::machine::network(1);
+        (bare.reach4, bare.reach6) = (Reach::All, Reach::Published);
+        let mut routed = super::machine::network(2);
+        (routed.reach4, routed.reach6) = (Reach::Opened, Reach::Opened);
+        for spec in [bare, routed] {
+            machine.net.ensure_network(&spec).await.unwrap();
+        }
+        machine.container("a", &[1], 10).await;
+        machine.net.create_netns("b").await.unwrap();
+        let mut spec = super::machine::endpoint(2, 0, 11);
+        spec.open = [(Tcp, 80)].into();
+        machine.net.attach("b", &[spec]).await.unwrap();
+        for port in [80, 81] {
+            machine.serve("b", "b", port);
+        }
+        machine.serve(LAN, "lan", 80);
+        for (from, to, expect) in [
+            (LAN, "10.1.0.10:80", format!("a {LAN_IP}")),
+            (LAN, "[fd10:1::10]:80", "silence".to_owned()),
+            (LAN, "10.2.0.11:80", format!("b {LAN_IP}")),
+            (LAN, "[fd10:2::11]:80", format!("b {LAN_IP6}")),
+            (LAN, "10.2.0.11:81", "silence".to_owned()),
+            // Who is seen by the outside.
+            ("a", &format!("{LAN_IP}:80"), format!("lan {HOST_IP}")),
+            ("b", &format!("{LAN_IP}:80"), "lan 10.2.0.11".to_owned()),
+            ("b", &format!("[{LAN_IP6}]:80"), "lan fd10:2::11".to_owned()),
+            // Other networks of this machine are not the outside.
+            ("a", "10.2.0.11:80", "host unreachable".to_owned()),
+            ("b", "10.1.0.10:80", "host unreachable".to_owned()),
+        ] {
+            check(machine, from, to, &expect).await;
+        }
+        assert_eq!(machine.ask_udp(LAN, "10.2.0.11:80").await, "silence", "only TCP is open");
     });
 }
 

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ::core::net::IpAddr;
-use cluster::compose_spec::{Hook, PullWhen};
+use cluster::compose_spec::{Hook, Port, PullWhen};
 use cluster::{NetworkName, Task};
-use overlay_net::EndpointSpec;
+use overlay_net::{EndpointSpec, Protocol};
 use runtime::image::{ImageConfig, PullPolicy};
 use runtime::{Before, ContainerConfig, ExecConfig, HostNamespaces, Joined, Seccomp};
 
@@ -113,9 +113,24 @@ pub(super) fn endpoints(task: &Task) -> Result<Vec<EndpointSpec>, String> {
             gateway_priority: asked.map_or(0, |attachment| attachment.gateway_priority),
             sysctls: asked.map(|attachment| attachment.sysctls.clone()).unwrap_or_default(),
             link_local: asked.map(|attachment| attachment.link_local.clone()).unwrap_or_default(),
+            open: compose.ports.iter().filter_map(open_port).collect(),
         });
     }
     Ok(specs)
+}
+
+/// A port of the container that is published, by whatever host port.
+fn open_port(port: &Port) -> Option<(Protocol, u16)> {
+    Some((protocol(port.protocol.as_deref().unwrap_or("tcp"))?, u16::try_from(port.target).ok()?))
+}
+
+/// A protocol by its name; the specification refuses any other where ports are published.
+pub(super) fn protocol(name: &str) -> Option<Protocol> {
+    match name {
+        "tcp" => Some(Protocol::Tcp),
+        "udp" => Some(Protocol::Udp),
+        _ => None,
+    }
 }
 
 /// Six bytes in hexadecimal, as `02:42:ac:11:00:02`; those of a group of machines are no address of one.
