@@ -265,6 +265,11 @@ fn host(reference: &Reference) -> &str {
     if reference.registry() == "docker.io" { "index.docker.io" } else { reference.registry() }
 }
 
+/// Stands for a proxy where there shall be none.
+const UNUSED_PROXY: &str = "http://127.0.0.1:9";
+/// The hosts that [`Reference::is_loopback`] means, in the words of `NO_PROXY`.
+const OF_THIS_MACHINE: &str = "localhost,127.0.0.0/8,::1";
+
 fn client(
     reference: &Reference,
     plain: bool,
@@ -280,8 +285,16 @@ fn client(
     } else {
         ClientProtocol::Https
     };
+    // As for Docker, the environment's proxy (`HTTPS_PROXY`, `NO_PROXY`) is not for this machine's own registries.
+    // The library has no word for that but one of ours, which is used for no host.
+    let (http_proxy, no_proxy) = match plain {
+        true => (Some(UNUSED_PROXY.to_owned()), Some(OF_THIS_MACHINE.to_owned())),
+        false => (None, None),
+    };
     Client::try_from(ClientConfig {
         protocol,
+        http_proxy,
+        no_proxy,
         extra_root_certificates: certificates
             .iter()
             .map(|pem| Certificate { encoding: CertificateEncoding::Pem, data: pem.clone() })
