@@ -112,13 +112,16 @@ impl Host {
         Ok(())
     }
 
-    /// Puts back addresses and neighbours that somebody may have flushed.
+    /// Puts back addresses and neighbours that somebody may have flushed, and sets up what may be down.
     pub(crate) fn refresh_bridges(&mut self) -> Result<()> {
         let mut requests = Requests::default();
         for spec in self.wanted.networks.values() {
             let Some(bridge) = self.observed.bridge(&spec.id).map(|link| link.index) else { continue };
             raise_bridge(&mut requests, bridge, spec);
-            for (_, endpoint) in plan::endpoints_of(&self.wanted, &spec.id) {
+            for (netns, endpoint) in plan::endpoints_of(&self.wanted, &spec.id) {
+                if let Some(port) = self.observed.port(netns, &endpoint.interface).filter(|port| !port.up) {
+                    requests.up(port.index);
+                }
                 for ip in addresses(endpoint) {
                     requests.neighbour(bridge, ip, plan::endpoint_mac(endpoint));
                 }

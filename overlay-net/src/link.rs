@@ -51,6 +51,8 @@ pub(crate) struct Link {
     pub(crate) alias: Option<String>,
     /// The index of the bridge it is a port of.
     pub(crate) master: Option<u32>,
+    /// It was set up; whether packets get through is another thing.
+    pub(crate) up: bool,
 }
 
 /// The far end of a veth pair, made directly in its namespace.
@@ -287,14 +289,17 @@ fn link_body(index: u32, flags: u32, change: u32) -> [u8; 16] {
     body
 }
 
-fn parse_link(payload: &[u8]) -> Option<Link> {
+/// What a message about a link says of it.
+pub(crate) fn parse_link(payload: &[u8]) -> Option<Link> {
     let index = u32::from_ne_bytes(payload.get(4..8)?.try_into().ok()?);
+    let flags = u32::from_ne_bytes(payload.get(8..12)?.try_into().ok()?);
     let attributes = attrs(payload.get(16..)?);
     Some(Link {
         index,
         name: attributes.text(IFLA_IFNAME)?.to_owned(),
         alias: attributes.text(IFLA_IFALIAS).map(str::to_owned),
         master: attributes.u32(IFLA_MASTER),
+        up: flags & IFF_UP != 0,
     })
 }
 

@@ -8,9 +8,11 @@ use tokio::io::unix::AsyncFd;
 use tokio::task::AbortHandle;
 
 use crate::host::Host;
-use crate::netlink::{Family, Socket, attrs, messages};
+use crate::link::{Link, parse_link};
+use crate::netlink::{Family, Socket, messages};
 use crate::nft::Names;
 use crate::nft::foreign::{self, Damage};
+use crate::plan::LEAVING;
 use crate::worker::Worker;
 use crate::{Error, Result};
 
@@ -23,9 +25,9 @@ const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
 const NFTABLES_GROUP: u32 = 1 << 6;
 /// `RTMGRP_LINK`, `RTMGRP_IPV4_IFADDR`, `RTMGRP_IPV6_IFADDR`.
 const LINK_GROUPS: u32 = 0x1 | 0x10 | 0x100;
+const NEW_LINK: u16 = 16;
 const DEL_LINK: u16 = 17;
 const DEL_ADDRESS: u16 = 21;
-const IFLA_IFNAME: u16 = 3;
 
 /// The sockets that report changes.
 #[derive(Debug)]
@@ -147,12 +149,16 @@ fn link_damage(bytes: &[u8], names: &Names) -> Damage {
         |name: &str| name.starts_with(&names.bridge_prefix()) || name.starts_with(&names.port_prefix());
     let damages = messages(bytes).map(|message| match message.kind {
         DEL_ADDRESS => Damage::Perhaps,
-        DEL_LINK
-            if message.payload.get(16..).and_then(|link| attrs(link).text(IFLA_IFNAME)).is_some_and(ours) =>
-        {
+        DEL_LINK if parse_link(message.payload).is_some_and(|link| ours(&link.name)) => Damage::Perhaps,
+        NEW_LINK if parse_link(message.payload).is_some_and(|link| ours(&link.name) && is_lowered(&link)) => {
             Damage::Perhaps
         }
         _ => Damage::None,
     });
     damages.max().unwrap_or_default()
+}
+
+/// Whether somebody took a link down that was complete and is not about to go.
+fn is_lowered(link: &Link) -> bool {
+    !link.up && link.alias.as_deref().is_some_and(|alias| alias != LEAVING)
 }

@@ -66,7 +66,7 @@ fn carry_out(observed: &mut Observed, ops: &[NetOp]) {
 
 fn add(observed: &mut Observed, name: &str, alias: &str, master: Option<u32>) {
     let index = observed.links.values().map(|link| link.index).max().unwrap_or(1) + 1;
-    let link = Link { index, name: name.into(), alias: Some(alias.into()), master };
+    let link = Link { index, name: name.into(), alias: Some(alias.into()), master, up: true };
     assert!(observed.links.insert(name.into(), link).is_none(), "{name} exists already");
 }
 
@@ -143,7 +143,7 @@ fn a_changed_endpoint_is_made_anew() {
 #[test]
 fn the_rest_of_an_interrupted_attempt_is_removed() {
     let (wanted, mut observed) = complete();
-    let rest = Link { index: 99, name: "o0badcafevxxxxx".into(), alias: None, master: None };
+    let rest = Link { index: 99, name: "o0badcafevxxxxx".into(), alias: None, master: None, up: true };
     observed.links.insert(rest.name.clone(), rest);
     check(&wanted, &mut observed, &["remove PORT"]);
 }

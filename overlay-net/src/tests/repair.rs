@@ -84,6 +84,32 @@ fn a_foreign_flush_is_repaired() {
     });
 }
 
+/// `ip link set NAME down` for the links whose names begin so.
+fn take_down(prefix: &str) {
+    let links = Links::open().unwrap().list().unwrap();
+    let lowered = links.iter().filter(|link| link.name.starts_with(prefix)).map(|link| {
+        let mut body = [0; 16];
+        body[4..8].copy_from_slice(&link.index.to_ne_bytes());
+        // Of the flags the first, which is to be up, shall become zero.
+        body[12..16].copy_from_slice(&1_u32.to_ne_bytes());
+        Message::new(16, REQUEST | ACK, &body)
+    });
+    let lowered: Vec<_> = lowered.collect();
+    assert!(!lowered.is_empty(), "there is no {prefix}");
+    Socket::open(Family::Route, 0).unwrap().request(lowered, None).unwrap();
+}
+
+#[test]
+fn what_is_taken_down_is_set_up_again() {
+    on_a_machine(async |machine| {
+        published(machine).await;
+        for kind in ["b", "v"] {
+            take_down(&format!("o{ENGINE}{kind}"));
+            recovers(machine).await;
+        }
+    });
+}
+
 #[test]
 fn a_removed_bridge_is_made_again() {
     on_a_machine(async |machine| {

@@ -55,23 +55,38 @@ pub(crate) fn cable(near: &File, near_address: Ipv4Addr, far: &File, far_address
 /// Deletes every bridge in the namespace, with a message in the log of whoever watches.
 pub(crate) fn delete_bridges(namespace: &File) {
     netlink(namespace, async |handle| {
-        let mut links = handle.link().get().execute();
-        let mut bridges = Vec::new();
-        while let Some(link) = links.try_next().await.expect("links can be listed") {
-            let is_bridge = |info: &LinkInfo| matches!(info, LinkInfo::Kind(InfoKind::Bridge));
-            let infos = link.attributes.iter().find_map(|attribute| match attribute {
-                LinkAttribute::LinkInfo(infos) => Some(infos),
-                _ => None,
-            });
-            if infos.is_some_and(|infos| infos.iter().any(is_bridge)) {
-                bridges.push(link.header.index);
-            }
-        }
-        assert!(!bridges.is_empty(), "there is no bridge to delete");
-        for index in bridges {
+        for index in bridges(&handle).await {
             handle.link().del(index).execute().await.expect("a bridge can be deleted");
         }
     });
+}
+
+/// Takes every bridge in the namespace down.
+pub(crate) fn lower_bridges(namespace: &File) {
+    netlink(namespace, async |handle| {
+        for index in bridges(&handle).await {
+            let message = LinkUnspec::new_with_index(index).down().build();
+            handle.link().set(message).execute().await.expect("a bridge can be taken down");
+        }
+    });
+}
+
+/// The indexes of all bridges; there must be one.
+async fn bridges(handle: &Handle) -> Vec<u32> {
+    let mut links = handle.link().get().execute();
+    let mut bridges = Vec::new();
+    while let Some(link) = links.try_next().await.expect("links can be listed") {
+        let is_bridge = |info: &LinkInfo| matches!(info, LinkInfo::Kind(InfoKind::Bridge));
+        let infos = link.attributes.iter().find_map(|attribute| match attribute {
+            LinkAttribute::LinkInfo(infos) => Some(infos),
+            _ => None,
+        });
+        if infos.is_some_and(|infos| infos.iter().any(is_bridge)) {
+            bridges.push(link.header.index);
+        }
+    }
+    assert!(!bridges.is_empty(), "there is no bridge");
+    bridges
 }
 
 /// Deletes all tables of this thread's namespace: a batch with one message that names none.

@@ -191,6 +191,11 @@ impl Machine {
         link::inside(&self.network, link::flush_packet_filter);
     }
 
+    /// Takes every bridge on the machine down.
+    pub(crate) fn lower_bridges(&self) {
+        link::lower_bridges(&self.network);
+    }
+
     /// Deletes every bridge on the machine.
     pub(crate) fn delete_bridges(&self) {
         link::delete_bridges(&self.network);
@@ -231,8 +236,13 @@ impl Machine {
 
     /// Another machine, joined to this one by a cable: what the world outside sees.
     pub(crate) fn outside(&self) -> Outside {
+        self.outside_at(ADDRESS, OUTSIDE_ADDRESS)
+    }
+
+    /// The same with other addresses of a /24, this machine's first.
+    pub(crate) fn outside_at(&self, near: Ipv4Addr, far: Ipv4Addr) -> Outside {
         let (holder, network) = boot();
-        link::cable(&self.network, ADDRESS, &network, OUTSIDE_ADDRESS);
+        link::cable(&self.network, near, &network, far);
         Outside { _holder: holder, network }
     }
 

@@ -15,8 +15,8 @@ services:
   client: {image: orc/demo, command: [demo, sleep]}
 ";
 
-/// Somebody flushes the packet filter, then deletes the stack's bridge: both come back by themselves, and the port and
-/// the names answer as before.
+/// Somebody flushes the packet filter, takes the stack's bridge down, then deletes it: all comes back by itself, and the
+/// port and the names answer as before.
 #[test]
 fn f30_networks_must_mend_themselves() {
     let machine = Machine::new("network-repair");
@@ -30,9 +30,28 @@ fn f30_networks_must_mend_themselves() {
     let serving = machine.pids_of("demo serve");
     machine.flush_packet_filter();
     works("after the packet filter was flushed");
+    machine.lower_bridges();
+    works("after the bridge was taken down");
     machine.delete_bridges();
     works("after the bridge was deleted");
     assert_eq!(machine.pids_of("demo serve"), serving, "no container is started anew for that");
+    machine.leaves_nothing();
+}
+
+/// The machine has a route (a VPN's, say) to the addresses that a network would get: the network gets others, and
+/// containers reach what is behind the route.
+#[test]
+fn f30_a_network_must_keep_away_from_the_machines_routes() {
+    let machine = Machine::new("routes-kept");
+    // The first network that asks for no addresses gets 10.201.0.0/24 where nobody has it.
+    let outside = machine.outside_at([10, 201, 0, 7].into(), [10, 201, 0, 8].into());
+    outside.serve("10.201.0.8:7000");
+    machine.compose(STACK);
+    machine.orc(&["up", "-d", "--wait", "web", "client"]).ok();
+    machine.orc(&["exec", "-T", "client", "demo", "cat", "/etc/hosts"]).exits(0).never_says("10.201.0.");
+    let get = |url: &str| machine.orc(&["exec", "-T", "client", "demo", "get", url]);
+    get("http://10.201.0.8:7000/").exits(0).says("from outside");
+    get("http://web/").exits(0);
     machine.leaves_nothing();
 }
 
