@@ -83,7 +83,7 @@ pub(crate) struct Global {
 }
 
 /// The commands that print a plan with `--dry-run`.
-const PLANNED: [&str; 2] = ["up", "create"];
+const PLANNED: [&str; 3] = ["up", "create", "down"];
 
 /// The command line as a value.
 pub(crate) fn command() -> clap::Command {

@@ -136,7 +136,8 @@ fn a_dry_run_must_print_the_plan_and_do_nothing() {
     machine.compose(STACK);
     machine.orc(&["--dry-run", "up", "-d"]).exits(0).says("web");
     assert!(machine.ps().is_empty());
-    machine.orc(&["--dry-run", "down"]).exits(1).says("no plan");
+    machine.orc(&["--dry-run", "restart"]).exits(1).says("no plan");
+    machine.orc(&["down", "-v", "--dry-run"]).exits(0).says("nothing to do");
     assert_eq!(machine.orc(&["config", "--services"]).ok(), "counts\nsays\nweb");
     machine.leaves_nothing();
 }

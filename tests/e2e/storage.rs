@@ -183,6 +183,13 @@ fn volumes_must_be_seen_after_down_and_go_when_the_file_declares_them() {
     };
     machine.compose(&stack("data: {}, old: {}", "'data:/data', 'old:/old'"));
     machine.orc(&["up", "-d"]).ok();
+    let would = machine.orc(&["down", "-v", "--dry-run"]).ok().to_owned();
+    assert_eq!(
+        would,
+        "remove  web.1\nremove  network shop_default\nremove  volume shop_data\nremove  volume shop_old"
+    );
+    assert_eq!(machine.orc(&["down", "--dry-run", "web"]).ok(), "remove  web.1");
+    assert_eq!(machine.container("web")["State"], "running");
     machine.orc(&["down"]).ok();
     let volumes = || machine.orc(&["volumes", "-q"]).ok().to_owned();
     assert_eq!(volumes(), "shop_data\nshop_old");

@@ -12,6 +12,7 @@ use crate::failure::{Failure, Outcome};
 use crate::follow;
 use crate::output::Output;
 use crate::output::progress::{Renderer, Status, Step};
+use crate::pick;
 use crate::project::{self, Stack};
 use crate::watch::StackWatch;
 
@@ -45,21 +46,20 @@ enum Rmi {
 
 /// Removes the stack, or the containers of some of its services.
 pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
-    if !args.services.is_empty() {
+    if !args.services.is_empty() && !global.dry_run {
         return state::remove(&args.services, args.timeout, global, output).await;
     }
-    let Stack { name: stack, volumes: declared, .. } = project::stack(global, output)?;
+    let found = project::stack(global, output)?;
     let mut client = Client::connect(global).await?;
-    let mut watch = StackWatch::open(&mut client, &stack).await?;
-    let before = watch.view().cloned();
-    let mut doomed = Vec::new();
-    if args.volumes {
-        doomed.extend(client.volumes(&stack).await?.into_iter().map(|volume| volume.spec.name));
-        // As in docker compose: what only an earlier file declared is not this one's to delete.
-        doomed.retain(|name| declared.as_ref().is_none_or(|declared| declared.contains(name)));
+    if global.dry_run {
+        return plan(args, &found, &mut client, output).await;
     }
+    let Stack { name: stack, .. } = &found;
+    let mut watch = StackWatch::open(&mut client, stack).await?;
+    let before = watch.view().cloned();
+    let doomed = doomed(args, &found, &mut client).await?;
     let how = StopHow { signal: None, grace_ms: args.timeout.map(|seconds| seconds.saturating_mul(1000)) };
-    let Some(version) = client.remove_stack(&stack, &doomed, how).await? else {
+    let Some(version) = client.remove_stack(stack, &doomed, how).await? else {
         output.note(&format!("there is nothing of stack `{stack}`"));
         return Ok(());
     };
@@ -86,11 +86,46 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
     Ok(())
 }
 
+/// The volumes that go with the stack. As in docker compose, what only an earlier file declared is not this one's to
+/// delete.
+async fn doomed(args: &Args, stack: &Stack, client: &mut Client) -> Outcome<Vec<VolumeName>> {
+    if !args.volumes || !args.services.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut doomed: Vec<VolumeName> =
+        client.volumes(&stack.name).await?.into_iter().map(|volume| volume.spec.name).collect();
+    doomed.retain(|name| stack.volumes.as_ref().is_none_or(|declared| declared.contains(name)));
+    Ok(doomed)
+}
+
+/// Prints what would be removed.
+async fn plan(args: &Args, stack: &Stack, client: &mut Client, output: &Output) -> Outcome {
+    let view = client.stack(&stack.name).await?;
+    let mut gone = Vec::new();
+    let services: Vec<_> = match args.services.is_empty() {
+        true => view.iter().flat_map(|view| &view.services).collect(),
+        false => pick::with_one_offs(stack, view.as_ref(), &args.services)?,
+    };
+    for (name, service) in services {
+        gone.extend(service.tasks.values().map(|task| format!("{name}.{}", task.task.slot)));
+    }
+    if args.services.is_empty() {
+        let networks = view.iter().flat_map(|view| view.networks.keys());
+        gone.extend(networks.map(|name| format!("network {}", name.0)));
+        gone.extend(doomed(args, stack, client).await?.iter().map(|name| format!("volume {}", name.0)));
+        let images = images(view.as_ref()).into_iter().filter(|_| args.rmi == Some(Rmi::All));
+        gone.extend(images.map(|name| format!("image {name}, unless others use it")));
+    }
+    if gone.is_empty() {
+        output.line("nothing to do");
+    }
+    gone.iter().for_each(|thing| output.line(&format!("remove  {thing}")));
+    Ok(())
+}
+
 /// Removes the images that services were made from; what others still use stays.
 async fn remove_images(client: &mut Client, before: Option<&StackView>, output: &Output) {
-    let services = before.into_iter().flat_map(|view| view.services.values());
-    let names: BTreeSet<String> = services.filter_map(|service| service.spec.compose.image.clone()).collect();
-    for name in names {
+    for name in images(before) {
         match client.remove_images(vec![name.clone()], false).await {
             Ok(_) => output.note(&format!("image `{name}` removed")),
             Err(Failure::Problem(problem)) => {
@@ -100,6 +135,12 @@ async fn remove_images(client: &mut Client, before: Option<&StackView>, output: 
             Err(Failure::Exit(_)) => {}
         }
     }
+}
+
+/// The images that services are made from.
+fn images(view: Option<&StackView>) -> BTreeSet<String> {
+    let services = view.into_iter().flat_map(|view| view.services.values());
+    services.filter_map(|service| service.spec.compose.image.clone()).collect()
 }
 
 /// What there was, as it goes.

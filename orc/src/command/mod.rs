@@ -89,10 +89,10 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Outcome {
 /// A command that would change something although only a plan was asked for must not run.
 fn refuse_without_plan(command: &Command, global: &Global) -> Outcome {
     use Command::{
-        Completion, Config, Create, Events, Graph, Images, Logs, Ls, Man, Plan, Port, Ps, Stats, Top, Up,
-        Version, Volumes, Wait, Why,
+        Completion, Config, Create, Down, Events, Graph, Images, Logs, Ls, Man, Plan, Port, Ps, Stats, Top,
+        Up, Version, Volumes, Wait, Why,
     };
-    let planned = matches!(command, Up(_) | Create(_) | Plan(_));
+    let planned = matches!(command, Up(_) | Create(_) | Down(_) | Plan(_));
     let looks = match command {
         Events(_) | Images(_) | Logs(_) | Ls(_) | Port(_) | Ps(_) | Stats(_) | Top(_) => true,
         Volumes(_) | Why(_) => true,
@@ -104,7 +104,7 @@ fn refuse_without_plan(command: &Command, global: &Global) -> Outcome {
         return Ok(());
     }
     Err(Failure::new("this command has no plan to print")
-        .hint("`--dry-run` works with `up` and `create`, and with commands that change nothing"))
+        .hint("`--dry-run` works with `up`, `create` and `down`, and with commands that change nothing"))
 }
 
 /// Flags of docker compose that would change the result in ways that orc does not know; of those that change
