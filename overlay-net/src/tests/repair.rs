@@ -8,6 +8,7 @@ use crate::Protocol::Tcp;
 use crate::link::Links;
 use crate::netlink::{ACK, CREATE, DUMP, Family, Message, REQUEST, Socket};
 use crate::nft::Names;
+use crate::spec::NetworkSpec;
 use crate::sysctl;
 use crate::tables::Tables;
 
@@ -102,7 +103,10 @@ fn take_down(prefix: &str) {
 #[test]
 fn what_is_taken_down_is_set_up_again() {
     on_a_machine(async |machine| {
-        published(machine).await;
+        // With IPv6 the addresses that the kernel takes away would tell as well.
+        machine.net.ensure_network(&NetworkSpec { v6: None, ..network(1) }).await.unwrap();
+        machine.container("a", &[1], 10).await;
+        machine.publish(None, 8080, Tcp, &["10.1.0.10"]).await;
         for kind in ["b", "v"] {
             take_down(&format!("o{ENGINE}{kind}"));
             recovers(machine).await;
