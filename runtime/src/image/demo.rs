@@ -101,7 +101,8 @@ fn fill(tree: &Path, executable: &Path, metadata: &Metadata) -> Result<u64> {
     for (name, text) in [("etc/passwd", PASSWD), ("etc/group", GROUP)] {
         let path = tree.join(name);
         let mut file = File::create(&path).map_err(Error::file("cannot create", &path))?;
-        file.write_all(text.as_bytes()).map_err(Error::file("cannot write", &path))?;
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+        written.map_err(Error::file("cannot write", &path))?;
         set_mode(&path, 0o644)?;
     }
     Ok(metadata.len() + (PASSWD.len() + GROUP.len()) as u64)
@@ -114,8 +115,10 @@ fn link(executable: &Path, metadata: &Metadata, to: &Path) -> bool {
     plain && rustix::fs::linkat(CWD, executable, CWD, to, AtFlags::SYMLINK_FOLLOW).is_ok()
 }
 
+/// What the index says is there must be whole after a crash of the machine, so it is written to the disk first.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::copy(from, to)?;
+    File::open(to)?.sync_all()?;
     fs::set_permissions(to, Permissions::from_mode(0o755))?;
     std::os::unix::fs::chown(to, Some(0), Some(0))
 }

@@ -13,10 +13,10 @@ services:
 ";
 const MORE: &str = "  more: {image: orc/demo, command: [demo, sleep], deploy: {replicas: 2}}\n";
 
-/// A disk of its own below the data folder.
-fn with_disk(machine: &Machine, mib: u32) {
+/// A disk of its own below the data folder, made with further options of `mkfs.ext4`.
+fn with_disk(machine: &Machine, mib: u32, options: &str) {
     let script = format!(
-        "truncate -s {mib}M disk.img && mkfs.ext4 -q -m 0 disk.img && \
+        "truncate -s {mib}M disk.img && mkfs.ext4 -q -m 0 {options} disk.img && \
          mkdir -p \"$ORC_DATA_DIR\" && mount -o loop disk.img \"$ORC_DATA_DIR\" && chmod 700 \"$ORC_DATA_DIR\""
     );
     machine.shell(&script).ok();
@@ -35,7 +35,7 @@ fn leave(machine: Machine) {
 #[test]
 fn f10_a_full_disk_must_stop_nothing_and_be_told() {
     let machine = Machine::new("disk-full");
-    with_disk(&machine, 700);
+    with_disk(&machine, 700, "");
     machine.compose(STACK);
     machine.orc(&["up", "-d", "--wait"]).ok();
     let web = machine.pids_of("demo serve");
@@ -55,6 +55,60 @@ fn f10_a_full_disk_must_stop_nothing_and_be_told() {
     eventually("`up` converges", || machine.orc(&["up", "-d", "--wait"]).code == 0);
     assert_eq!(machine.pids_of("demo serve"), web);
     assert_eq!(machine.pids_of("demo sleep").len(), 2);
+    leave(machine);
+}
+
+/// The engine's disk has room but no inode left: what runs goes on and answers, a wish is refused with the reason, and
+/// once there are some `up` converges.
+#[test]
+fn f13_a_disk_without_inodes_must_stop_nothing_and_be_told() {
+    let machine = Machine::new("inodes-full");
+    with_disk(&machine, 700, "-N 2000");
+    machine.compose(STACK);
+    machine.orc(&["up", "-d", "--wait"]).ok();
+    let web = machine.pids_of("demo serve");
+    machine.shell("cd \"$ORC_DATA_DIR\"/lost+found && i=0; while (: > $i) 2>/dev/null; do i=$((i+1)); done; test $i -gt 9").ok();
+    machine.compose(&format!("{STACK}{MORE}"));
+    let up = machine.orc(&["up", "-d", "--wait", "--wait-timeout", "5"]);
+    assert_ne!(up.code, 0, "there is no inode for more: {up}");
+    up.says("No space left on device").never_says("panicked");
+    assert_eq!(machine.pids_of("demo serve"), web, "what runs goes on");
+    assert_eq!(machine.get("127.0.0.1:8080", "/").expect("and answers").status, 200);
+
+    machine.shell("rm -r \"$ORC_DATA_DIR\"/lost+found").ok();
+    eventually("`up` converges", || machine.orc(&["up", "-d", "--wait"]).code == 0);
+    assert_eq!(machine.pids_of("demo serve"), web);
+    assert_eq!(machine.pids_of("demo sleep").len(), 2);
+    leave(machine);
+}
+
+/// The engine's disk is found damaged and becomes read-only: what runs goes on and answers, a wish is refused with the
+/// reason; after a check of the disk and a new start of the machine the stack is back.
+#[test]
+fn f13_a_disk_that_becomes_read_only_must_stop_nothing_and_be_told() {
+    let mut machine = Machine::new("read-only");
+    with_disk(&machine, 700, "-e remount-ro");
+    machine.compose(STACK);
+    machine.orc(&["up", "-d", "--wait"]).ok();
+    let web = machine.pids_of("demo serve");
+    // The kernel says that it found an error, and does what the disk is made to have done then.
+    let fail = "device=$(awk -v at=\"$ORC_DATA_DIR\" '$2 == at {print $1}' /proc/self/mounts) && \
+                echo 'by a test' > /sys/fs/ext4/${device#/dev/}/trigger_fs_error";
+    machine.shell(fail).ok();
+    assert_ne!(machine.shell(": > \"$ORC_DATA_DIR\"/x").code, 0, "it is read-only");
+
+    machine.compose(&format!("{STACK}{MORE}"));
+    let up = machine.orc(&["up", "-d", "--wait", "--wait-timeout", "5"]);
+    assert_ne!(up.code, 0, "nothing can be kept: {up}");
+    up.says("Read-only file system").never_says("panicked");
+    assert_eq!(machine.pids_of("demo serve"), web, "what runs goes on");
+    assert_eq!(machine.get("127.0.0.1:8080", "/").expect("and answers").status, 200);
+
+    machine.reboot();
+    machine.shell("e2fsck -fy disk.img >/dev/null; mount -o loop disk.img \"$ORC_DATA_DIR\"").ok();
+    machine.orc(&["up", "-d", "--wait"]).ok();
+    assert_eq!(machine.pids_of("demo sleep").len(), 2);
+    assert_eq!(machine.get("127.0.0.1:8080", "/").expect("it answers").status, 200);
     leave(machine);
 }
 

@@ -93,6 +93,35 @@ fn f04_a_killed_shim_must_be_noticed_and_leak_nothing() {
     machine.leaves_nothing();
 }
 
+/// The process beside a container stands still while the container's first process is killed: requests go to the other
+/// replica, and the container is started again as soon as the process goes on.
+#[test]
+fn f04_a_shim_that_stood_still_must_tell_what_happened_meanwhile() {
+    let machine = Machine::new("shim-stopped");
+    machine.compose(STACK);
+    machine.orc(&["up", "-d", "--wait", "web"]).ok();
+    let id = ids(&machine, "web").remove(0);
+    let shim = eventually_some("its shim", || machine.pids_of(&format!("/c/{id}")).first().copied());
+    let before = machine.pids_of("demo serve");
+    machine.kill(shim, "STOP");
+    let children = machine.shell(&format!("cat /proc/{shim}/task/{shim}/children"));
+    let first: u64 =
+        children.ok().split_whitespace().next().and_then(|pid| pid.parse().ok()).expect("its child");
+    assert!(before.contains(&first), "{first} serves");
+    machine.kill(first, "KILL");
+    let mut answers = 0;
+    eventually("the other replica has all requests", || {
+        answers = if machine.get("127.0.0.1:8080", "/").is_ok() { answers + 1 } else { 0 };
+        answers == 20
+    });
+    machine.kill(shim, "CONT");
+    eventually("the replica is back", || {
+        let now = machine.pids_of("demo serve");
+        now.len() == 2 && !now.contains(&first)
+    });
+    machine.leaves_nothing();
+}
+
 /// The engine is killed at many moments of `up`, `--scale` and `down` (`ORC_E2E_KILLS` says how many): the next
 /// `up` converges, the next `down` leaves nothing.
 #[test]

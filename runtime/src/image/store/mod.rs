@@ -279,7 +279,7 @@ impl ImageStore {
         self.add(id, layers, names)
     }
 
-    /// Like [`ImageStore::commit`] for layers that are durable already, or not worth waiting for.
+    /// Like [`ImageStore::commit`] for layers that are durable already.
     pub(super) fn add(
         &self,
         id: &Digest,
