@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::format::{Form, Object, PROJECT, Rule, Shape, Types};
-use crate::support::paths;
+use crate::support::attributes;
 use crate::{LoadRequest, Loaded, MemoryFiles, Support, Target, check_support, load, render, support};
 
 /// Attributes that change nothing, and about which a warning says so.
@@ -298,7 +298,7 @@ fn no_attribute_is_passed_over_in_silence() {
     let plain = load_text(&base().to_string());
     let plain = plain.project.as_ref().unwrap_or_else(|| panic!("{}", said(&plain)));
     let mut wrong = Vec::new();
-    for path in paths() {
+    for path in attributes() {
         let document = document(&path);
         let loaded = load_text(&serde_json::to_string_pretty(&document).unwrap());
         let Some(project) = &loaded.project else {
@@ -315,7 +315,7 @@ fn no_attribute_is_passed_over_in_silence() {
             wrong.push(format!("{path} changes nothing:\n{document}\n{}", said(&loaded)));
         }
     }
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), paths().len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), attributes().len(), wrong.join("\n"));
 }
 
 /// Loads what was printed, as JSON and as YAML. The JSON has peculiarities of the reference's that cannot be loaded:
@@ -334,7 +334,7 @@ fn check_fixpoint(name: &str, first: &Loaded) {
 
 #[test]
 fn what_is_printed_loads_again_for_every_attribute() {
-    for path in paths() {
+    for path in attributes() {
         // A printed project has nothing of this left, so that there is nothing to load again.
         check_fixpoint(&path, &load_text(&document(&path).to_string()));
     }
@@ -361,7 +361,7 @@ fn exclude_one_another(paths: &[&String]) -> bool {
 #[test]
 fn what_is_printed_loads_again_for_mixtures() {
     const PROJECTS: usize = 400;
-    let all = paths();
+    let all = attributes();
     let mut loaded = 0;
     for seed in 1..=PROJECTS {
         let mut numbers = Numbers((seed as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));

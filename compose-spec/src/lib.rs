@@ -58,7 +58,7 @@
 //! - [`DependencyGraph`]: which services come before which, circles, drawings as text, dot and Mermaid.
 //! - [`Project::service_hash`]: whether a service's containers must be replaced.
 //! - [`check_support`]: attributes that the engine behind this crate does not honour on the request's [`Target`], one
-//!   machine or several; [`support`] for one path, [`support_markdown`] for all.
+//!   machine or several; [`support`] for one path, [`support_markdown`] for all [`attributes`].
 //! - [`json_schema`]: the format for editors.
 //! - [`render`]: findings as text, with excerpts, for terminals of 80 columns.
 //! - [`Loaded::to_yaml_text`] and [`Loaded::to_json_text`]: what `config` prints; it loads again.
@@ -178,4 +178,4 @@ pub use render::render;
 pub use request::{LoadRequest, Loaded, Variable};
 pub use source::{FileId, Sources, Span};
 pub use suggest::defined;
-pub use support::{Requirement, Support, Target, check_support, support, support_markdown};
+pub use support::{Requirement, Support, Target, attributes, check_support, support, support_markdown};

@@ -72,6 +72,8 @@ fn the_use_of_block_devices_must_be_limited() {
     let limits = "
     blkio_config:
       device_read_bps: [{path: /dev/loop0, rate: 1mb}]
+      device_write_bps: [{path: /dev/loop0, rate: 2mb}]
+      device_read_iops: [{path: /dev/loop0, rate: 110}]
       device_write_iops: [{path: /dev/loop0, rate: 120}]
 ";
     let service =
@@ -84,8 +86,7 @@ fn the_use_of_block_devices_must_be_limited() {
         match up.code {
             0 => {
                 _ = inside(&machine, &["cat", "/sys/fs/cgroup/io.max"])
-                    .says("7:0 rbps=1048576")
-                    .says("wiops=120")
+                    .says("7:0 rbps=1048576 wbps=2097152 riops=110 wiops=120")
             }
             _ => _ = up.says("needs the cgroup controller `io`"),
         }
@@ -93,10 +94,52 @@ fn the_use_of_block_devices_must_be_limited() {
         up.ok();
         let file = |name: &str| inside(&machine, &["cat", &format!("/sys/fs/cgroup/blkio/{name}")]);
         assert_eq!(file("blkio.throttle.read_bps_device").ok(), "7:0 1048576");
+        assert_eq!(file("blkio.throttle.write_bps_device").ok(), "7:0 2097152");
+        assert_eq!(file("blkio.throttle.read_iops_device").ok(), "7:0 110");
         assert_eq!(file("blkio.throttle.write_iops_device").ok(), "7:0 120");
     }
     machine.compose(&service("\n    blkio_config: {device_read_bps: [{path: /dev/null, rate: 1mb}]}\n"));
     machine.orc(&["up", "-d"]).exits(1).says("`/dev/null` of this machine is no block device");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn weights_of_block_devices_must_be_had_where_the_kernel_has_them_or_be_refused() {
+    let machine = Machine::new("block-weights");
+    let unified = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    for (limit, attribute, weight) in [
+        ("weight: 300", "blkio_config.weight`", "300"),
+        ("weight_device: [{path: /dev/loop0, weight: 400}]", "blkio_config.weight_device`", "400"),
+    ] {
+        machine.compose(&format!(
+            "services: {{box: {{image: orc/demo, command: [demo, sleep], blkio_config: {{{limit}}}}}}}\n"
+        ));
+        let up = machine.orc(&["up", "-d", "-t", "1"]);
+        match up.code {
+            0 if unified => _ = inside(&machine, &["cat", "/sys/fs/cgroup/io.bfq.weight"]).says(weight),
+            0 => _ = inside(&machine, &["cat", "/sys/fs/cgroup/blkio/blkio.bfq.weight"]).says(weight),
+            _ if unified => _ = up.says("`blkio_config"),
+            _ => _ = up.says(attribute),
+        }
+    }
+    machine.leaves_nothing();
+}
+
+#[test]
+fn what_only_version_1_of_cgroups_has_must_hold_there_and_be_refused_elsewhere() {
+    let machine = Machine::new("version-1");
+    for (limit, file, value) in [("mem_swappiness: 17", "memory.swappiness", "17")] {
+        machine.compose(&format!(
+            "services: {{box: {{image: orc/demo, command: [demo, sleep], mem_limit: 64m, {limit}}}}}\n"
+        ));
+        let up = machine.orc(&["up", "-d", "-t", "1"]);
+        if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+            up.exits(1).says("needs cgroup v1");
+        } else {
+            up.ok();
+            inside(&machine, &["cat", &format!("/sys/fs/cgroup/memory/{file}")]).exits(0).says(value);
+        }
+    }
     machine.leaves_nothing();
 }
 
@@ -140,6 +183,21 @@ services:
     is_limited(&machine, ("memory/memory.limit_in_bytes", "50331648"), ("memory.max", "50331648"));
     is_limited(&machine, ("memory/memory.soft_limit_in_bytes", "16777216"), ("memory.low", "16777216"));
     is_limited(&machine, ("pids/pids.max", "33"), ("pids.max", "33"));
+    machine.leaves_nothing();
+}
+
+#[test]
+fn what_is_reserved_must_be_there() {
+    let machine = Machine::new("reservations");
+    for (reserved, fits) in
+        [("cpus: '0.1'", true), ("cpus: '5000'", false), ("memory: 1m", true), ("memory: 5000t", false)]
+    {
+        machine.compose(&format!(
+            "services: {{box: {{image: orc/demo, command: [demo, sleep], deploy: {{resources: {{reservations: {{{reserved}}}}}}}}}}}\n"
+        ));
+        let up = machine.orc(&["up", "-d", "-t", "1"]);
+        if fits { _ = up.ok() } else { _ = up.exits(1).says("no node fits") }
+    }
     machine.leaves_nothing();
 }
 
@@ -191,7 +249,7 @@ services:
   box:
     image: orc/demo
     command: [demo, sleep]
-    devices: ['/dev/loop0:/dev/disk:r']
+    devices: [{source: /dev/loop0, target: /dev/disk, permissions: r}]
     device_cgroup_rules: ['c 10:237 rw']
   wrong:
     image: orc/demo
@@ -336,5 +394,57 @@ services:
         others.map(|hierarchy| hierarchy.path().join(&name)).find(|path| *path != owned && path.exists());
     assert_eq!(left, None);
     std::fs::remove_dir(&owned).expect("nobody is in it");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn a_terminal_and_the_signal_that_stops_must_be_as_the_service_says() {
+    let machine = Machine::new("process");
+    machine.compose(
+        "
+services:
+  terminal: {image: orc/demo, command: [demo, tty], tty: true}
+  plain: {image: orc/demo, command: [demo, tty]}
+  # It takes no notice of SIGTERM; whose process is not the first one ends by SIGINT.
+  box: {image: orc/demo, command: [demo, stubborn], init: true, stop_signal: SIGINT, stop_grace_period: 300s}
+",
+    );
+    machine.orc(&["up", "-d"]).ok();
+    let log = |service: &str| machine.orc(&["logs", "--no-log-prefix", service]).ok().to_owned();
+    eventually("both have said it", || {
+        log("terminal").starts_with("terminal") && log("plain") == "no terminal"
+    });
+    eventually("it listens for SIGTERM", || log("box") == "started");
+    machine.orc(&["stop", "box"]).ok();
+    assert_eq!((log("box").as_str(), &machine.container("box")["ExitCode"]), ("started", &130.into()));
+    machine.leaves_nothing();
+}
+
+#[test]
+fn annotations_must_reach_what_makes_the_container() {
+    let machine = Machine::new("annotations");
+    // What only looks like a runtime: it keeps what it is asked to make.
+    machine.shell("mount -t tmpfs none /usr/local/sbin").ok();
+    let asked =
+        "for word; do test -f \"$word/config.json\" && cp \"$word/config.json\" /usr/local/sbin/; done";
+    machine.file("youki", &format!("#!/bin/sh\n{asked}\nexit 1\n"));
+    machine.shell("install -m 755 youki /usr/local/sbin/youki").ok();
+    machine.compose(
+        "services: {box: {image: orc/demo, command: [demo, sleep], runtime: youki, annotations: {com.example.tier: front}}}\n",
+    );
+    machine.orc(&["up", "-d"]).exits(1);
+    let config = machine.shell("cat /usr/local/sbin/config.json").json().remove(0);
+    assert_eq!(config["annotations"]["com.example.tier"], "front");
+    machine.orc(&["down", "-t", "1"]).ok();
+    machine.shell("umount /usr/local/sbin").ok();
+    machine.leaves_nothing();
+}
+
+#[test]
+fn users_must_be_those_of_the_machine() {
+    let machine =
+        up("userns", "services: {box: {image: orc/demo, command: [demo, sleep], userns_mode: host}}\n");
+    let own = machine.shell("cat /proc/self/uid_map").ok().to_owned();
+    assert_eq!(inside(&machine, &["cat", "/proc/self/uid_map"]).ok(), own);
     machine.leaves_nothing();
 }

@@ -86,6 +86,14 @@ services:
     image: orc/demo
     command: [demo, sleep]
     deploy: {resources: {reservations: {devices: [{capabilities: [gpu], device_ids: ['1']}]}}}
+  first:
+    image: orc/demo
+    command: [demo, sleep]
+    deploy: {resources: {reservations: {devices: [{capabilities: [gpu], driver: nvidia, count: 1}]}}}
+  named:
+    image: orc/demo
+    command: [demo, sleep]
+    gpus: [{driver: nvidia, device_ids: ['1'], capabilities: [gpu]}]
   none:
     image: orc/demo
     command: [demo, sleep]
@@ -98,6 +106,8 @@ services:
     assert!(has("all", "/dev/gpu-all") && !has("all", "/dev/gpu0"));
     assert!(has("two", "/dev/gpu0") && has("two", "/dev/gpu1"));
     assert!(has("second", "/dev/gpu1") && !has("second", "/dev/gpu0"));
+    assert!(has("first", "/dev/gpu0") && !has("first", "/dev/gpu1"));
+    assert!(has("named", "/dev/gpu1") && !has("named", "/dev/gpu0"));
     let none = machine.orc(&["--profile", "none", "up", "-d", "none"]);
     none.exits(1).says("describes device `amd.com/gpu=all`").says("`nvidia.com/gpu=1`");
     machine.leaves_nothing();

@@ -139,3 +139,113 @@ services:
     up.says("`post_start` hook `demo cat /nothing`");
     machine.leaves_nothing();
 }
+
+#[test]
+fn a_grpc_server_must_be_asked_for_its_own_word() {
+    let machine = Machine::new("grpc-probe");
+    machine.compose(
+        "
+services:
+  whole: {image: orc/demo, command: [demo, health], x-probe: {grpc: 50051}}
+  part: {image: orc/demo, command: [demo, health, '9000', shop.Cart], x-probe: {grpc: ':9000/shop.Cart'}}
+  client:
+    image: orc/demo
+    command: [demo, sleep]
+    depends_on: {whole: {condition: service_healthy}, part: {condition: service_healthy}}
+  other:
+    image: orc/demo
+    command: [demo, health, '9000', shop.Cart]
+    x-probe: {grpc: 9000/shop.Till}
+    healthcheck: {interval: 100ms, retries: 2}
+  mute:
+    image: orc/demo
+    command: [demo, serve]
+    x-probe: {grpc: 80}
+    healthcheck: {interval: 100ms, retries: 2}
+",
+    );
+    let up = machine.orc(&["up", "-d", "--wait"]);
+    up.exits(1).says("there is no service `shop.Till`");
+    for service in ["whole", "part"] {
+        assert_eq!(machine.container(service)["Health"], "healthy");
+    }
+    eventually("who waits for both runs", || machine.container("client")["State"] == "running");
+    for service in ["other", "mute"] {
+        eventually(&format!("{service} is unhealthy"), || {
+            machine.container(service)["Health"] == "unhealthy"
+        });
+    }
+    machine.leaves_nothing();
+}
+
+#[test]
+fn a_check_must_be_one_that_can_be_left_out() {
+    let machine = Machine::new("no-check");
+    machine.file(
+        "base.yaml",
+        "services: {web: {image: orc/demo, command: [demo, sleep], healthcheck: {test: [CMD, demo, exit, '0'], interval: 100ms}}}\n",
+    );
+    machine.compose(
+        "
+services:
+  checked: {extends: {file: base.yaml, service: web}}
+  disabled: {extends: {file: base.yaml, service: web}, healthcheck: {disable: true}}
+  none: {extends: {file: base.yaml, service: web}, healthcheck: {test: [NONE]}}
+",
+    );
+    machine.orc(&["up", "-d", "--wait"]).ok();
+    let health = |service: &str| machine.container(service)["Health"].as_str().map(str::to_owned);
+    assert_eq!(health("checked").as_deref(), Some("healthy"));
+    for service in ["disabled", "none"] {
+        assert_eq!(health(service).as_deref(), Some(""), "{service}");
+    }
+    machine.leaves_nothing();
+}
+
+/// What a hook of each kind is said to be.
+const HOOK: &str = "user: '5:6', working_dir: /notes, environment: {WORD: given}, privileged: true";
+
+#[test]
+fn every_hook_must_run_as_whom_where_and_with_what_it_says() {
+    let machine = Machine::new("hook-process");
+    let hook = |seconds: u32| format!("[{{command: [demo, sleep, '{seconds}'], {HOOK}}}]");
+    machine.compose(&format!(
+        "
+services:
+  web:
+    image: orc/demo
+    command: [demo, stubborn]
+    user: '1000'
+    stop_grace_period: 300s
+    volumes: ['notes:/notes']
+    pre_start: {}
+    post_start: {}
+    pre_stop: {}
+volumes: {{notes: }}
+",
+        hook(2000),
+        hook(3000),
+        hook(4000)
+    ));
+    let look = |seconds: u32| {
+        let pid = eventually_some("the hook runs", || {
+            machine.pids_of(&format!("demo sleep {seconds}")).first().copied()
+        });
+        machine.shell(&format!("tr '\\0' '\\n' < /proc/{pid}/environ")).exits(0).says("WORD=given\n");
+        machine.shell(&format!("readlink /proc/{pid}/cwd")).exits(0).says("/notes\n");
+        let status = machine.shell(&format!("cat /proc/{pid}/status"));
+        status.exits(0).says("Uid:\t5\t5").says("Gid:\t6\t6").never_says("CapBnd:\t00000000800405fb");
+        machine.kill(pid, "TERM");
+    };
+    // The engine is then nobody's child who is still waiting.
+    machine.orc(&["ls"]).ok();
+    let mut up = machine.orc_command(&["up", "-d"]).spawn().expect("orc starts");
+    look(2000);
+    look(3000);
+    assert!(up.wait().expect("it ends").success());
+    let mut stop = machine.orc_command(&["stop"]).spawn().expect("orc starts");
+    look(4000);
+    machine.orc(&["kill"]).ok();
+    stop.wait().expect("it ends");
+    machine.leaves_nothing();
+}

@@ -99,6 +99,24 @@ fn an_outside_name_must_be_forwarded_and_an_unknown_one_be_refused_at_once() {
 }
 
 #[test]
+fn outside_names_must_be_asked_of_the_servers_that_the_service_names() {
+    let machine = Machine::new("own-servers");
+    // With a cable the machine has an address that is not loopback.
+    let _outside = machine.outside();
+    let socket = machine.datagrams("198.51.100.1:53");
+    let questions = Arc::new(AtomicUsize::new(0));
+    let counter = questions.clone();
+    // The thread ends with the test's process.
+    std::thread::spawn(move || name_server(&socket, &counter));
+    machine.compose("services: {client: {image: orc/demo, command: [demo, sleep], dns: [198.51.100.1]}}\n");
+    machine.orc(&["up", "-d"]).ok();
+    let found = resolve(&machine, "somewhere.example.org");
+    assert!(found.iter().any(|line| line.ends_with("192.0.2.7")), "{found:?}");
+    assert!(questions.load(Ordering::Relaxed) > 0);
+    machine.leaves_nothing();
+}
+
+#[test]
 fn a_virtual_address_must_spread_connections() {
     let machine = Machine::new("vip");
     machine.compose(STACK);

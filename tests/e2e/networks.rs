@@ -242,3 +242,70 @@ fn dockers_common_network_must_be_refused_with_what_to_do() {
     }
     machine.shows_nothing_left();
 }
+
+#[test]
+fn addresses_must_come_from_where_the_network_says() {
+    let machine = Machine::new("ip-range");
+    machine.compose(
+        "
+services:
+  box: {image: orc/demo, command: [demo, serve], scale: 3, networks: [lan]}
+networks:
+  lan:
+    name: chosen-lan
+    attachable: true
+    labels: {of: the-file}
+    ipam:
+      driver: default
+      config:
+        - subnet: 10.77.4.0/24
+          ip_range: 10.77.4.128/29
+          aux_addresses: {printer: 10.77.4.129, scanner: 10.77.4.130}
+",
+    );
+    machine.file(
+        "second.yaml",
+        "
+name: second
+services: {client: {image: orc/demo, command: [demo, sleep], networks: [theirs]}}
+networks: {theirs: {external: {name: chosen-lan}}}
+",
+    );
+    machine.orc(&["up", "-d"]).exits(0).says("chosen-lan");
+    machine.orc(&["-f", "second.yaml", "up", "-d"]).exits(0).says("external.name` is obsolete");
+    let found = machine.orc(&["-f", "second.yaml", "exec", "-T", "client", "demo", "resolve", "box"]);
+    let last = |line: &str| line.trim().rsplit('.').next().and_then(|number| number.parse::<u8>().ok());
+    let addresses: Vec<u8> = found.ok().lines().filter_map(last).collect();
+    assert_eq!(addresses.len(), 3, "{found}");
+    assert!(addresses.iter().all(|last| [128, 131, 132, 133, 134, 135].contains(last)), "{found}");
+    machine.orc(&["-f", "second.yaml", "down", "-t", "1"]).ok();
+    machine.orc(&["config"]).exits(0).says("of: the-file");
+    machine.compose("services: {box: {image: orc/demo}}\nnetworks: {default: {ipam: {driver: dhcp}}}\n");
+    machine.orc(&["up", "-d"]).exits(1).says("other address management");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn the_first_interface_must_be_that_of_the_network_with_priority() {
+    let machine = Machine::new("priority");
+    machine.compose(
+        "
+services:
+  box:
+    image: orc/demo
+    command: [demo, sleep]
+    mac_address: '02:42:ac:11:00:77'
+    networks: {first: {}, second: {priority: 10}}
+networks:
+  first: {ipam: {config: [{subnet: 10.77.5.0/24}]}}
+  second: {ipam: {config: [{subnet: 10.77.6.0/24}]}}
+",
+    );
+    machine.orc(&["up", "-d"]).ok();
+    inside(&machine, "box", &["cat", "/proc/net/route"])
+        .exits(0)
+        .says("eth0\t00064D0A")
+        .says("eth1\t00054D0A");
+    inside(&machine, "box", &["cat", "/sys/class/net/eth0/address"]).exits(0).says("02:42:ac:11:00:77");
+    machine.leaves_nothing();
+}

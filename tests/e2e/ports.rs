@@ -62,3 +62,41 @@ fn a_port_in_use_must_be_told_before_anything_starts() {
     machine.orc(&["up", "-d"]).ok();
     machine.leaves_nothing();
 }
+
+#[test]
+fn a_port_in_its_long_form_must_say_as_much() {
+    let machine = Machine::new("long-ports");
+    machine.compose(
+        "
+services:
+  web:
+    image: orc/demo
+    command: [demo, serve, '8000']
+    ports:
+      - name: page
+        target: 8000
+        published: '8080'
+        host_ip: 127.0.0.1
+        protocol: tcp
+        app_protocol: http
+        mode: ingress
+  echo: {image: orc/demo, command: [demo, udp-echo, '5353'], ports: [{target: 5353, published: 5354, protocol: udp}]}
+  own: {image: orc/demo, command: [demo, serve, '8000'], ports: [{target: 8000, published: '8082', mode: host}]}
+",
+    );
+    let outside = machine.outside();
+    machine.orc(&["up", "-d"]).ok();
+    machine.answers("127.0.0.1:8080");
+    assert!(outside.get("198.51.100.1:8080", "/").is_err(), "it is bound to 127.0.0.1");
+    machine.answers("127.0.0.1:8082");
+    assert!(outside.get("198.51.100.1:8082", "/").is_ok());
+    let send = ["exec", "-T", "own", "demo", "udp-send", "198.51.100.1:5354", "ping"];
+    machine.orc(&send).exits(0).says("ping");
+    // A port of the machine is one replica's, one that is balanced is all replicas'.
+    machine.orc(&["scale", "web=2"]).ok();
+    let two = machine.orc(&["up", "-d", "--scale", "own=2", "--wait", "--wait-timeout", "3"]);
+    two.exits(1).says("host port 8082");
+    // What a port is called, and what is spoken there, is for who reads the file.
+    machine.orc(&["config"]).exits(0).says("name: page").says("app_protocol: http");
+    machine.leaves_nothing();
+}

@@ -122,3 +122,25 @@ services:
     eventually("another engine runs it anew", || step().len() == 1 && step() != first);
     machine.leaves_nothing();
 }
+
+#[test]
+fn a_step_must_be_one_of_another_image() {
+    let machine = Machine::new("pre-start-image");
+    machine.compose("services: {web: {image: orc/demo, command: [demo, sleep]}}\n");
+    machine.orc(&["up", "-d"]).ok();
+    machine.orc(&["exec", "web", "demo", "write", "/mine", "of the other image"]).ok();
+    machine.orc(&["commit", "web", "mine:1"]).ok();
+    machine.compose(
+        "
+services:
+  web:
+    image: orc/demo
+    command: [demo, stat, /mine]
+    pre_start: [{image: 'mine:1', command: [demo, cat, /mine]}]
+",
+    );
+    machine.orc(&["up", "-d"]);
+    eventually("the service's own image lacks it", || machine.container("web")["ExitCode"] == 1);
+    machine.orc(&["logs", "--no-log-prefix", "web"]).exits(0).says("of the other image");
+    machine.leaves_nothing();
+}

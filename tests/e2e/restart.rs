@@ -64,3 +64,36 @@ services:
     assert_eq!(machine.pids_of("demo serve").len(), 1);
     machine.leaves_nothing();
 }
+
+#[test]
+fn attempts_must_be_forgotten_after_the_window_and_wait_for_the_delay() {
+    let machine = Machine::new("window");
+    machine.compose(
+        "
+services:
+  lasting:
+    image: orc/demo
+    command: [demo, exit, '3', '1']
+    deploy: {restart_policy: {condition: any, max_attempts: 1, window: 500ms}}
+  short:
+    image: orc/demo
+    command: [demo, exit, '4', '1']
+    deploy: {restart_policy: {condition: any, max_attempts: 1, window: 1h}}
+  waiting:
+    image: orc/demo
+    command: [demo, exit, '5']
+    deploy: {restart_policy: {condition: on-failure, delay: 2h}}
+  never:
+    image: orc/demo
+    command: [demo, exit, '6']
+    deploy: {restart_policy: {condition: none}}
+",
+    );
+    machine.orc(&["up", "-d"]);
+    let restarts = |service: &str| machine.container(service)["Restarts"].as_u64().unwrap_or_default();
+    eventually("who ran for long enough is started again and again", || restarts("lasting") >= 3);
+    assert_eq!((restarts("short"), restarts("waiting"), restarts("never")), (1, 0, 0));
+    machine.orc(&["ps", "waiting"]).exits(0).says("restarting in 1h");
+    assert_eq!(machine.container("never")["State"], "exited");
+    machine.leaves_nothing();
+}

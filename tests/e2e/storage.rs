@@ -206,3 +206,59 @@ fn volumes_must_be_seen_after_down_and_go_when_the_file_declares_them() {
     assert_eq!(volumes(), "");
     machine.leaves_nothing();
 }
+
+#[test]
+fn mounts_must_be_filled_made_and_sized_as_their_options_say() {
+    let machine = Machine::new("mount-options");
+    machine.file("shared/note", "of the machine").compose(
+        "
+services:
+  box:
+    image: orc/demo
+    command: [demo, sleep]
+    read_only: true
+    tmpfs: ['/scratch:size=2m,mode=1777']
+    volumes:
+      - {type: volume, source: filled, target: /etc, volume: {nocopy: false}}
+      - {type: tmpfs, target: /small, tmpfs: {size: 1m, mode: 0750}}
+      - {type: bind, source: ./made/here, target: /made, bind: {create_host_path: true}}
+      - {type: bind, source: ./shared, target: /labelled, read_only: true, bind: {selinux: z}}
+      - {type: bind, source: ./made/missing, target: /later, bind: {selinux: Z}}
+  bare:
+    image: orc/demo
+    command: [demo, sleep]
+    volumes: [{type: volume, source: bare, target: /etc, volume: {nocopy: true}}]
+volumes:
+  filled: {name: chosen}
+  bare:
+",
+    );
+    machine.orc(&["up", "-d"]).ok();
+    inside(&machine, "box", &["cat", "/etc/passwd"]).exits(0).says("root");
+    assert_ne!(inside(&machine, "bare", &["cat", "/etc/passwd"]).code, 0, "nothing was copied");
+    inside(&machine, "box", &["write", "/made/file", "from inside"]).ok();
+    assert_eq!(machine.shell("cat made/here/file").ok(), "from inside");
+    let mounts = inside(&machine, "box", &["cat", "/proc/self/mountinfo"]);
+    mounts.exits(0).says("size=1024k").says("size=2048k");
+    inside(&machine, "box", &["stat", "/small"]).exits(0).says("folder 0750");
+    inside(&machine, "box", &["stat", "/scratch"]).exits(0).says("folder 1777");
+    inside(&machine, "box", &["write", "/scratch/file", "x"]).ok();
+    // Containers have no labels of SELinux of their own that would keep them from files.
+    inside(&machine, "box", &["cat", "/labelled/note"]).exits(0).says("of the machine");
+    assert_ne!(inside(&machine, "box", &["write", "/labelled/note", "x"]).code, 0, "it is read-only");
+    inside(&machine, "box", &["write", "/later/file", "x"]).ok();
+    // Another stack finds the volume by the name that the file gives it, in the older form, too.
+    machine.file(
+        "second.yaml",
+        "
+name: second
+services: {other: {image: orc/demo, command: [demo, sleep], volumes: ['theirs:/theirs']}}
+volumes: {theirs: {external: {name: chosen}}}
+",
+    );
+    let second = |args: &[&str]| machine.orc(&[&["-f", "second.yaml"], args].concat());
+    second(&["up", "-d"]).exits(0).says("external.name` is obsolete");
+    second(&["exec", "-T", "other", "demo", "cat", "/theirs/passwd"]).exits(0).says("root");
+    second(&["down", "-t", "1"]).ok();
+    machine.leaves_nothing();
+}

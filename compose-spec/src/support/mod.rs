@@ -10,9 +10,7 @@ use crate::format::{PROJECT, Rule, Shape};
 use crate::request::Loaded;
 use crate::source::Span;
 
-#[cfg(test)]
-pub(crate) use page::paths;
-pub use page::support_markdown;
+pub use page::{attributes, support_markdown};
 pub(crate) use walk::requirements;
 
 use Support::{Honoured, Needs, Refused, Requires};
@@ -132,7 +130,7 @@ mod tests {
 
     #[test]
     fn every_attribute_of_a_service_has_a_status_of_its_own() {
-        for path in page::paths() {
+        for path in attributes() {
             if path.starts_with("services.*.") && path.matches('.').count() == 2 {
                 assert!(TABLE.iter().any(|(listed, _)| *listed == path), "{path} has no status");
             }
@@ -156,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_cluster_honours_nothing_that_a_node_does_not() {
-        for path in page::paths() {
+        for path in attributes() {
             let node = support(&path, Target::Node).unwrap();
             let cluster = support(&path, Target::Cluster).unwrap();
             assert!(!node.is_refused() || cluster.is_refused(), "{path}");

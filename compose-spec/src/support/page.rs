@@ -1,38 +1,51 @@
 //! The status of every attribute as a page for people: `docs/compose-support.md`.
 
+use std::collections::BTreeMap;
+
 use super::table::{ALLOWED, CLUSTER_VALUES, KEYS, VALUES};
 use super::{Support, Target, any, status};
 use crate::format::{Object, PROJECT, Shape};
 use Support::{Honoured, Needs, Refused, Requires};
 
-/// The status of every attribute of the format, on one node and on a cluster, in Markdown.
+/// The status of every attribute of the format, on one node and on a cluster, in Markdown. `proofs` has what proves
+/// an attribute, in Markdown by the attribute's path; those of it that are the engine's own (`x-...`) come last.
 #[must_use]
-pub fn support_markdown() -> String {
+pub fn support_markdown(proofs: &BTreeMap<String, String>) -> String {
     let mut text = String::from(HEAD);
     let mut section = String::new();
-    for path in paths() {
+    let own = proofs.keys().filter(|path| path.contains(".x-")).cloned();
+    for path in attributes().into_iter().chain(own) {
         let of = section_of(&path);
         if of != section {
-            text.push_str(&format!("\n## {of}\n\n| Attribute | One node | Cluster |\n|---|---|---|\n"));
+            text.push_str(&format!("\n## {of}\n\n{COLUMNS}\n"));
             section = of;
         }
         let cell = |target| in_words(status(&path, target));
-        text.push_str(&format!("| `{path}` | {} | {} |\n", cell(Target::Node), cell(Target::Cluster)));
+        let proof = proofs.get(&path).map_or("", String::as_str);
+        text.push_str(&format!(
+            "| `{path}` | {} | {} | {proof} |\n",
+            cell(Target::Node),
+            cell(Target::Cluster)
+        ));
     }
     text.push_str(&values());
     text
 }
 
+const COLUMNS: &str = "| Attribute | One node | Cluster | Proved by |\n|---|---|---|---|";
+
 const HEAD: &str = "\
 # Which attributes of Compose files are honoured
 
-This page is made from `compose-spec/src/support/table.rs`; `BLESS=1 cargo test -p compose-spec support` writes it
+This page is made from `compose-spec/src/support/table.rs`; `BLESS=1 cargo test -p compose-spec --test compose support` writes it
 anew. `orc config --check` says the same about a file, with places; `--target cluster` asks for the second column.
 
 - **honoured**: does what the format says.
 - **honoured; requires ...**: does so where the machines have what is named.
 - **not yet**: `orc up` refuses it with its place, until the engine has what is named.
 - **refused**: `orc up` refuses it with its place, for the reason given.
+
+The last column names the end-to-end scenarios that show what an attribute does on one node, with real containers: `tests/e2e/attributes.txt` has them.
 ";
 
 /// The part of the format that a path belongs to: the section of the file, and for services the attribute that has
@@ -40,6 +53,9 @@ anew. `orc config --check` says the same about a file, with places; `--target cl
 fn section_of(path: &str) -> String {
     let steps: Vec<&str> = path.split('.').collect();
     match steps.as_slice() {
+        ["services", "*", attribute, ..] if attribute.starts_with("x-") => {
+            "services: what orc adds".to_owned()
+        }
         ["services", "*", attribute, _, ..] => format!("services: {attribute}"),
         [section, "*", ..] => (*section).to_owned(),
         _ => "Top level".to_owned(),
@@ -81,8 +97,10 @@ fn values() -> String {
     text
 }
 
-/// Every attribute of the format: the nested ones after the one they belong to.
-pub(crate) fn paths() -> Vec<String> {
+/// The path of every attribute of the format, such as `services.*.image`: those of services before what is nested in
+/// them.
+#[must_use]
+pub fn attributes() -> Vec<String> {
     let mut paths = Vec::new();
     below(&Shape::Object(&PROJECT), "", &mut paths);
     paths.sort_by_key(|path| (section_rank(path), path.clone()));

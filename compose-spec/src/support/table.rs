@@ -65,6 +65,7 @@ pub(super) const TABLE: &[(&str, Support)] = &[
         "services.*.deploy.resources.reservations.devices",
         Requires("files that describe them in `/etc/cdi` or `/var/run/cdi`"),
     ),
+    ("services.*.deploy.resources.reservations.devices.*.options", Refused(DEVICE_OPTIONS)),
     (
         "services.*.deploy.resources.reservations.generic_resources",
         Needs("resources of nodes that users name"),
@@ -87,6 +88,7 @@ pub(super) const TABLE: &[(&str, Support)] = &[
     ("services.*.external_links", Honoured),
     ("services.*.extra_hosts", Honoured),
     ("services.*.gpus", Requires("files that describe them in `/etc/cdi` or `/var/run/cdi`")),
+    ("services.*.gpus.*.options", Refused(DEVICE_OPTIONS)),
     ("services.*.group_add", Honoured),
     ("services.*.healthcheck", Honoured),
     ("services.*.hostname", Honoured),
@@ -115,7 +117,10 @@ pub(super) const TABLE: &[(&str, Support)] = &[
     ("services.*.networks.*.link_local_ips", Honoured),
     ("services.*.networks.*.mac_address", Honoured),
     ("services.*.networks.*.priority", Honoured),
-    ("services.*.oom_kill_disable", Requires("cgroup v1")),
+    (
+        "services.*.oom_kill_disable",
+        Needs("containers without the kernel's killer of what takes too much memory"),
+    ),
     ("services.*.oom_score_adj", Honoured),
     ("services.*.pid", Honoured),
     ("services.*.pids_limit", Honoured),
@@ -161,6 +166,9 @@ pub(super) const TABLE: &[(&str, Support)] = &[
     ("volumes.*.driver_opts", Honoured),
     ("volumes.*.external", Honoured),
 ];
+
+/// Why options of a request for devices are refused.
+const DEVICE_OPTIONS: &str = "the files that describe devices have no options";
 
 /// What is otherwise on a cluster, in the same way.
 pub(super) const CLUSTER: &[(&str, Support)] = &[
@@ -215,6 +223,7 @@ pub(super) const CLUSTER_VALUES: &[(&str, &str, Support)] = &[
 /// beginning), and what becomes of others.
 pub(super) const ALLOWED: &[(&str, &[&str], Support)] = &[
     ("networks.*.driver", &["bridge"], Needs("other network drivers than `bridge`")),
+    ("networks.*.ipam.driver", &["default"], Needs("other address management than orc's own")),
     ("services.*.cgroup", &["host", "private"], Refused("there is no such mode")),
     ("services.*.deploy.endpoint_mode", &["vip", "dnsrr"], Refused("there is no such mode")),
     (

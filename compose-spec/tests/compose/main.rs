@@ -19,5 +19,6 @@ mod inherit;
 mod interpolation;
 mod loading;
 mod merging;
+mod proofs;
 mod support;
 mod unsupported;

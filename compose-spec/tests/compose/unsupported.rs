@@ -1,8 +1,6 @@
 //! What the engine does not honour is refused with its place, and nothing is passed over in silence.
 
-use std::path::Path;
-
-use compose_spec::{Support, Target, check_support, render, support, support_markdown};
+use compose_spec::{Support, Target, check_support, render, support};
 
 use crate::support::load_fixture;
 
@@ -72,19 +70,4 @@ fn a_value_that_means_nothing_is_no_fault() {
     let fixture =
         "services: {web: {image: a, privileged: false, deploy: {mode: replicated}, storage_opt: {}}}";
     assert_eq!(unsupported(fixture, Target::Node), "");
-}
-
-/// `docs/compose-support.md` is made from the table; `BLESS=1` writes it anew.
-#[test]
-fn the_page_about_support_says_what_the_table_says() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/compose-support.md");
-    let made = support_markdown();
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(&page, &made).expect("a writable page");
-    }
-    let found = std::fs::read_to_string(&page).expect("the page is there");
-    assert!(
-        found == made,
-        "docs/compose-support.md is out of date: BLESS=1 cargo test -p compose-spec support"
-    );
 }

@@ -8,6 +8,7 @@ mod client;
 mod dns;
 mod echo;
 mod files;
+mod health;
 mod http;
 mod limits;
 mod process;
@@ -38,6 +39,7 @@ const TOOLS: &[Tool] = &[
     tool("get", "URL", "prints what is there", client::get),
     tool("put", "URL TEXT", "stores a text", client::put),
     tool("resolve", "NAME|ADDRESS...", "asks the name server of this container", dns::run),
+    tool("health", "[PORT] [SERVICE...]", "gRPC server that says SERVING of itself and these", health::run),
     tool("tcp-echo", "[PORT]", "says its name and repeats each line", echo::tcp),
     tool("udp-echo", "[PORT]", "answers each datagram with its name and the datagram", echo::udp),
     tool("udp-send", "HOST:PORT TEXT", "sends a datagram and prints the answer", echo::send),
