@@ -109,7 +109,10 @@ async fn watch(
         let repair = move |host: &mut Host| host.resync(damage == Damage::Content);
         match worker.run(repair).await {
             Err(Error::Closed) => return,
-            Err(error) => tracing::warn!("cannot repair the network: {error}"),
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(tracing::field::display);
+                tracing::warn!(cause, "cannot repair the network: {error}");
+            }
             Ok(()) => {}
         }
     }

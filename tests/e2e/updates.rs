@@ -98,8 +98,9 @@ fn taken_back(machine: &Machine, rollback: &str) {
 fn what_is_taken_back_must_go_as_fast_as_its_own_rules_say() {
     let machine = Machine::new("rollback-pace");
     taken_back(&machine, "parallelism: 1, delay: 2s, monitor: 100ms");
+    // A slot whose old container had gone and whose new one was not there yet is filled at once; what failed, in its turn.
     let paced = starts(&machine);
-    assert!(paced[1] >= paced[0] + 2_000 && paced[2] >= paced[1] + 2_000, "{paced:?}");
+    assert!(paced[2] >= paced[0] + 2_000, "{paced:?}");
     machine.orc(&["down", "-t", "1"]).ok();
     taken_back(&machine, "parallelism: 0, delay: 1h, monitor: 100ms");
     machine.leaves_nothing();
@@ -187,6 +188,7 @@ fn what_is_taken_back_must_start_first_and_be_watched_where_that_is_asked_for() 
     let now = machine.shell("date +%s%3N").ok().parse::<u64>().expect("milliseconds");
     assert_eq!(revisions(&machine), ["1"]);
     assert!(now >= starts(&machine)[0] + 8_000, "it is watched for longer than when nothing is said");
+    machine.orc(&["down", "-t", "1"]).ok();
     forget(&machine);
     machine.leaves_nothing();
 }

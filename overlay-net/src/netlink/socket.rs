@@ -21,6 +21,9 @@ pub(crate) const APPEND: u16 = 0x800;
 const BUFFER: usize = 32 * 1024;
 /// A whole rule set with tens of thousands of elements is one datagram.
 const SEND_BUFFER: usize = 32 * 1024 * 1024;
+/// Answers that wait to be read at once: each takes about a KiB of the socket's receive buffer, which has 208 KiB unless
+/// the machine says otherwise, and what does not fit is lost.
+const ANSWERS: usize = 64;
 
 /// Which part of the kernel listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,17 +72,33 @@ impl Socket {
         Ok(SocketAddrNetlink::try_from(rustix::net::getsockname(&self.fd)?)?.pid())
     }
 
-    /// Carries out requests one after the other in one system call. All are attempted; gives the index of the
+    /// Carries out requests one after the other, many in one system call. All are attempted; gives the index of the
     /// first one that was refused, and why, where being refused with `tolerated` does not count.
     pub(crate) fn request(
         &mut self,
         requests: Vec<Message>,
         tolerated: Option<i32>,
     ) -> Result<(), (usize, io::Error)> {
-        let count = requests.len();
-        if count == 0 {
-            return Ok(());
+        let mut requests = requests.into_iter();
+        let mut refused = None;
+        let mut before = 0;
+        while requests.len() > 0 {
+            let some: Vec<Message> = requests.by_ref().take(ANSWERS).collect();
+            let count = some.len();
+            if let Err((index, error)) = self.request_some(some, tolerated) {
+                refused.get_or_insert((before + index, error));
+            }
+            before += count;
         }
+        refused.map_or(Ok(()), Err)
+    }
+
+    fn request_some(
+        &mut self,
+        requests: Vec<Message>,
+        tolerated: Option<i32>,
+    ) -> Result<(), (usize, io::Error)> {
+        let count = requests.len();
         let first = self.seq.wrapping_add(1);
         let mut bytes = Vec::new();
         for request in requests {

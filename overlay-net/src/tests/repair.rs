@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::machine::{ENGINE, HOST, LAN, Machine, endpoint, network, on_a_machine};
 use crate::Protocol::Tcp;
-use crate::link::Links;
+use crate::link::{Links, Requests};
 use crate::netlink::{ACK, CREATE, DUMP, Family, Message, REQUEST, Socket};
 use crate::nft::Names;
 use crate::spec::NetworkSpec;
@@ -267,5 +267,14 @@ fn the_rests_of_an_interrupted_engine_are_removed() {
         assert_eq!(links.list().unwrap(), before);
         assert_eq!(tables(), 0);
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+    });
+}
+
+#[test]
+fn more_requests_at_once_than_answers_fit_into_a_socket_are_carried_out() {
+    on_a_machine(async |_| {
+        let mut requests = Requests::default();
+        (0..5_000).for_each(|_| requests.up(1));
+        Links::open().unwrap().apply(requests).unwrap();
     });
 }
