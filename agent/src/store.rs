@@ -4,9 +4,9 @@
 //! One thread writes; whatever waits for it goes into one commit.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use cluster::view::{Assignments, AssignmentsDelta};
@@ -62,8 +62,31 @@ pub(crate) struct Kept {
 /// The agent's file. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
-    database: Arc<Database>,
+    file: Arc<File>,
     writes: Sender<Write>,
+}
+
+/// The file, closed after an error until it is needed again: a database that met one of the disk, a full one for
+/// example, refuses everything until it is opened anew.
+#[derive(Debug)]
+struct File {
+    path: PathBuf,
+    database: Mutex<Option<Database>>,
+}
+
+impl File {
+    fn with<R>(&self, work: impl FnOnce(&Database) -> Result<R, Error>) -> Result<R, Error> {
+        let mut slot = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        let database = match slot.take() {
+            Some(database) => database,
+            None => Database::create(&self.path).map_err(Error::of)?,
+        };
+        let done = work(&database);
+        if done.is_ok() {
+            *slot = Some(database);
+        }
+        done
+    }
 }
 
 /// One thing to be written.
@@ -80,27 +103,15 @@ impl Store {
     /// # Errors
     /// It is damaged, in use, or of a newer format.
     pub(crate) fn open(path: &Path) -> Result<Store, Error> {
-        let database = Database::create(path).map_err(Error::of)?;
-        let begun = database.begin_write().map_err(Error::of)?;
-        {
-            let mut about = begun.open_table(ABOUT).map_err(Error::of)?;
-            let found = about.get("format").map_err(Error::of)?.map(|format| format.value());
-            if let Some(found) = found.filter(|found| *found > FORMAT) {
-                return Err(Error::Format { found });
-            }
-            about.insert("format", FORMAT).map_err(Error::of)?;
-            begun.open_table(RECORDS).map_err(Error::of)?;
-            begun.open_table(ASSIGNED).map_err(Error::of)?;
-        }
-        begun.commit().map_err(Error::of)?;
-        let database = Arc::new(database);
+        let file = Arc::new(File { path: path.to_owned(), database: Mutex::new(None) });
+        file.with(prepare)?;
         let (writes, waiting) = channel();
-        let writer = database.clone();
+        let writer = file.clone();
         std::thread::Builder::new()
             .name("agent-store".to_owned())
             .spawn(move || write_all(&writer, &waiting))
             .map_err(Error::Thread)?;
-        Ok(Store { database, writes })
+        Ok(Store { file, writes })
     }
 
     /// What was kept. Assignments that cannot be read any more are as good as none.
@@ -108,21 +119,7 @@ impl Store {
     /// # Errors
     /// The file cannot be read.
     pub(crate) fn load(&self) -> Result<Kept, Error> {
-        let begun = self.database.begin_read().map_err(Error::of)?;
-        let mut kept = Kept::default();
-        for entry in begun.open_table(RECORDS).map_err(Error::of)?.iter().map_err(Error::of)? {
-            let (id, json) = entry.map_err(Error::of)?;
-            if let Ok(record) = serde_json::from_slice(json.value()) {
-                kept.records.insert(TaskId(id.value()), record);
-            }
-        }
-        let mut entries = BTreeMap::new();
-        for entry in begun.open_table(ASSIGNED).map_err(Error::of)?.iter().map_err(Error::of)? {
-            let (key, json) = entry.map_err(Error::of)?;
-            entries.insert(key.value().to_owned(), json.value().to_vec());
-        }
-        kept.assignments = assignments(&entries);
-        Ok(kept)
+        self.file.with(load)
     }
 
     /// Writes a record, or takes it away. Done when it is durable.
@@ -148,6 +145,40 @@ impl Store {
         // The thread that writes ends only with the store.
         let _ = self.writes.send(write);
     }
+}
+
+/// Makes the tables of a new file, and refuses one that a newer program wrote.
+fn prepare(database: &Database) -> Result<(), Error> {
+    let begun = database.begin_write().map_err(Error::of)?;
+    {
+        let mut about = begun.open_table(ABOUT).map_err(Error::of)?;
+        let found = about.get("format").map_err(Error::of)?.map(|format| format.value());
+        if let Some(found) = found.filter(|found| *found > FORMAT) {
+            return Err(Error::Format { found });
+        }
+        about.insert("format", FORMAT).map_err(Error::of)?;
+        begun.open_table(RECORDS).map_err(Error::of)?;
+        begun.open_table(ASSIGNED).map_err(Error::of)?;
+    }
+    begun.commit().map_err(Error::of)
+}
+
+fn load(database: &Database) -> Result<Kept, Error> {
+    let begun = database.begin_read().map_err(Error::of)?;
+    let mut kept = Kept::default();
+    for entry in begun.open_table(RECORDS).map_err(Error::of)?.iter().map_err(Error::of)? {
+        let (id, json) = entry.map_err(Error::of)?;
+        if let Ok(record) = serde_json::from_slice(json.value()) {
+            kept.records.insert(TaskId(id.value()), record);
+        }
+    }
+    let mut entries = BTreeMap::new();
+    for entry in begun.open_table(ASSIGNED).map_err(Error::of)?.iter().map_err(Error::of)? {
+        let (key, json) = entry.map_err(Error::of)?;
+        entries.insert(key.value().to_owned(), json.value().to_vec());
+    }
+    kept.assignments = assignments(&entries);
+    Ok(kept)
 }
 
 fn entries(delta: AssignmentsDelta) -> Vec<(String, Option<Vec<u8>>)> {
@@ -190,7 +221,7 @@ fn assignments(entries: &BTreeMap<String, Vec<u8>>) -> Option<Assignments> {
 
 /// Writes until the last store is dropped. A record is written at once, with everything that waits;
 /// assignments alone may wait for more of their kind.
-fn write_all(database: &Database, waiting: &Receiver<Write>) {
+fn write_all(file: &File, waiting: &Receiver<Write>) {
     let delay = Duration::from_millis(STORE_DELAY_MS);
     while let Ok(first) = waiting.recv() {
         let mut batch = vec![first];
@@ -204,12 +235,12 @@ fn write_all(database: &Database, waiting: &Receiver<Write>) {
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
             }
         }
-        commit(database, batch);
+        commit(file, batch);
     }
 }
 
-fn commit(database: &Database, batch: Vec<Write>) {
-    let written = write(database, &batch).map_err(|error| crate::chain(&error));
+fn commit(file: &File, batch: Vec<Write>) {
+    let written = file.with(|database| write(database, &batch)).map_err(|error| crate::chain(&error));
     if let Err(message) = &written {
         tracing::error!(%message, "cannot write the agent's state");
     }

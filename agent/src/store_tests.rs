@@ -70,3 +70,14 @@ async fn a_newer_format_is_refused() {
     drop(database);
     assert!(matches!(Store::open(&path), Err(Error::Format { found }) if found == FORMAT + 1));
 }
+
+#[tokio::test]
+async fn after_an_error_the_file_is_opened_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("agent.redb")).unwrap();
+    store.keep(TaskId(1), Some(record(1))).await.unwrap();
+    store.file.with(|_| Err::<(), _>(Error::Format { found: 2 })).unwrap_err();
+    assert!(store.file.database.lock().unwrap().is_none(), "what met an error is not used again");
+    store.keep(TaskId(2), Some(record(2))).await.unwrap();
+    assert_eq!(store.load().unwrap().records.len(), 2);
+}
