@@ -62,10 +62,10 @@ pub struct Network {
     pub spec: NetworkSpec,
     /// The stack that made it, and that takes it away.
     pub stack: StackName,
-    /// Its IPv4 subnet.
-    pub subnet4: Ipv4Net,
+    /// Its IPv4 subnet, unless it shall have none.
+    pub subnet4: Option<Ipv4Net>,
     /// Its gateway: the bridge's own address.
-    pub gateway4: Ipv4Addr,
+    pub gateway4: Option<Ipv4Addr>,
     /// Its IPv6 subnet, where asked for.
     pub subnet6: Option<Ipv6Net>,
     /// Its IPv6 gateway.
@@ -98,8 +98,8 @@ pub struct Volume {
 pub struct Endpoint {
     /// The network.
     pub network: NetworkName,
-    /// Its IPv4 address.
-    pub v4: Ipv4Addr,
+    /// Its IPv4 address, unless the network is without.
+    pub v4: Option<Ipv4Addr>,
     /// Its IPv6 address, where the network has it.
     pub v6: Option<Ipv6Addr>,
 }
@@ -113,8 +113,39 @@ pub struct Ended {
     pub volumes: Vec<VolumeName>,
 }
 
+impl Network {
+    /// Its subnets as people read them.
+    #[must_use]
+    pub fn subnets_text(&self) -> String {
+        self.subnets().map(|subnet| subnet.to_string()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Its subnets, IPv4 first.
+    pub fn subnets(&self) -> impl Iterator<Item = IpNet> + use<> {
+        [self.subnet4.map(IpNet::V4), self.subnet6.map(IpNet::V6)].into_iter().flatten()
+    }
+
+    /// Its gateway's addresses, IPv4 first.
+    pub fn gateways(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        [self.gateway4.map(IpAddr::V4), self.gateway6.map(IpAddr::V6)].into_iter().flatten()
+    }
+
+    /// A container can have the address: it is in a subnet, and not the gateway's.
+    #[must_use]
+    pub fn has_room_at(&self, address: IpAddr) -> bool {
+        self.subnets().any(|subnet| subnet.contains(&address))
+            && self.gateways().all(|gateway| gateway != address)
+    }
+
+    /// Which of its subnets has an address in common with this one.
+    #[must_use]
+    pub fn overlap(&self, subnet: IpNet) -> Option<IpNet> {
+        self.subnets().find(|own| overlap(*own, subnet))
+    }
+}
+
 /// Whether two subnets have an address in common.
 #[must_use]
-pub fn overlap(a: Ipv4Net, b: Ipv4Net) -> bool {
+pub fn overlap(a: IpNet, b: IpNet) -> bool {
     a.contains(&b.network()) || b.contains(&a.network())
 }

@@ -199,8 +199,8 @@ pub struct Slot {
 /// The addresses of a slot in a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addresses {
-    /// IPv4.
-    pub v4: std::net::Ipv4Addr,
+    /// IPv4, unless the network is without.
+    pub v4: Option<std::net::Ipv4Addr>,
     /// IPv6, where the network has it.
     pub v6: Option<std::net::Ipv6Addr>,
 }
@@ -215,11 +215,23 @@ impl Service {
 impl Addresses {
     /// Both, as far as there are both.
     pub fn each(&self) -> impl Iterator<Item = IpAddr> + use<> {
-        [Some(IpAddr::V4(self.v4)), self.v6.map(IpAddr::V6)].into_iter().flatten()
+        [self.v4.map(IpAddr::V4), self.v6.map(IpAddr::V6)].into_iter().flatten()
     }
 }
 
 impl NetworkSpec {
+    /// Its members have IPv4 addresses.
+    #[must_use]
+    pub fn has_ipv4(&self) -> bool {
+        self.compose.enable_ipv4.unwrap_or(true)
+    }
+
+    /// Its members have IPv6 addresses.
+    #[must_use]
+    pub fn has_ipv6(&self) -> bool {
+        self.compose.enable_ipv6.unwrap_or(false)
+    }
+
     /// The subnets that the file asks for.
     pub fn subnets(&self) -> impl Iterator<Item = &str> {
         let pools = self.compose.ipam.iter().flat_map(|ipam| &ipam.config);

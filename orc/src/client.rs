@@ -129,7 +129,8 @@ impl Client {
         Ok(reply.map_err(|status| refusal(&doing(), &status))?.into_inner())
     }
 
-    /// Wishes a stack away with these of its volumes; answers the version at which that is visible, or `None` when there is no such stack.
+    /// Wishes a stack away with these of its volumes; answers the version at which that is visible, or `None` when
+    /// there is no such stack.
     pub(crate) async fn remove_stack(
         &mut self,
         stack: &str,

@@ -148,7 +148,7 @@ fn starts(service: &ServiceView) -> BTreeSet<(TaskId, u64)> {
 
 fn show_shared(view: &StackView, renderer: &mut dyn Renderer) {
     for (name, network) in view.networks.iter().filter(|(_, network)| !network.removing) {
-        renderer.update(&format!("0 {name}"), done("network", &name.0, network.subnet4.to_string()));
+        renderer.update(&format!("0 {name}"), done("network", &name.0, network.subnets_text()));
     }
     for (name, _) in view.volumes.iter().filter(|(_, volume)| !volume.removing) {
         renderer.update(&format!("1 {name}"), done("volume", &name.0, String::new()));

@@ -122,7 +122,7 @@ impl Host {
                 if let Some(port) = self.observed.port(netns, &endpoint.interface).filter(|port| !port.up) {
                     requests.up(port.index);
                 }
-                for ip in addresses(endpoint) {
+                for ip in endpoint.addresses() {
                     requests.neighbour(bridge, ip, plan::endpoint_mac(endpoint));
                 }
             }
@@ -148,7 +148,7 @@ impl Host {
         let endpoint = self.endpoint(netns, interface)?;
         let mac = plan::endpoint_mac(endpoint);
         let mut requests = Requests::default();
-        for ip in addresses(endpoint) {
+        for ip in endpoint.addresses() {
             requests.neighbour(bridge, ip, mac);
         }
         self.links.apply(requests)
@@ -250,7 +250,7 @@ fn endpoint_entry(endpoint: &EndpointSpec, port: &str, network: &NetworkSpec) ->
         entry.bridge.insert(Element::new(names(ip).own, own.clone(), Value::None));
         entry.bridge.insert(Element::new(names(ip).link, own, Value::None));
     }
-    for ip in addresses(endpoint) {
+    for ip in endpoint.addresses() {
         let reach = if ip.is_ipv4() { network.reach4 } else { network.reach6 };
         let masquerade = network.masquerade && !network.internal && reach != Reach::Opened;
         let names = names(ip);
@@ -311,13 +311,9 @@ fn raise_bridge(requests: &mut Requests, bridge: u32, spec: &NetworkSpec) {
     requests.up(bridge);
 }
 
-fn addresses(endpoint: &EndpointSpec) -> impl Iterator<Item = IpAddr> {
-    [Some(IpAddr::V4(endpoint.addr4)), endpoint.addr6.map(IpAddr::V6)].into_iter().flatten()
-}
-
 /// The gateway's addresses with their subnets' lengths.
 fn gateways(spec: &NetworkSpec) -> Vec<(IpNet, IpAddr)> {
-    let v4 = with_length(spec.gateway4.into(), spec.subnet4.prefix_len());
+    let v4 = spec.v4.and_then(|v4| with_length(v4.gateway.into(), v4.subnet.prefix_len()));
     let v6 = spec.v6.and_then(|v6| with_length(v6.gateway.into(), v6.subnet.prefix_len()));
     let all = [v4, v6].into_iter().flatten();
     all.map(|net| (net, net.addr())).collect()
@@ -327,7 +323,7 @@ fn gateways(spec: &NetworkSpec) -> Vec<(IpNet, IpAddr)> {
 fn pair_with_gateways(endpoint: &EndpointSpec, spec: &NetworkSpec) -> Vec<(IpNet, IpAddr)> {
     let of = |ip: IpAddr| gateways(spec).into_iter().find(|(net, _)| net.addr().is_ipv4() == ip.is_ipv4());
     let pair = |ip| of(ip).and_then(|(net, gateway)| Some((with_length(ip, net.prefix_len())?, gateway)));
-    addresses(endpoint).filter_map(pair).collect()
+    endpoint.addresses().filter_map(pair).collect()
 }
 
 fn link_local_net(ip: IpAddr) -> Option<IpNet> {

@@ -31,11 +31,13 @@ pub(crate) fn id(id: &str) -> Result<()> {
 /// A network whose gateway lies in its subnet.
 pub(crate) fn network(spec: &NetworkSpec) -> Result<()> {
     id(&spec.id)?;
-    inside(&format!("the gateway of network {}", spec.id), spec.gateway4.into(), spec.subnet4.into())?;
-    if let Some(v6) = spec.v6 {
-        inside(&format!("the gateway of network {}", spec.id), v6.gateway.into(), v6.subnet.into())?;
+    let what = format!("the gateway of network {}", spec.id);
+    match (spec.v4, spec.v6) {
+        (None, None) => return Err(Error::Invalid(format!("network {} has no addresses", spec.id))),
+        (Some(v4), _) => inside(&what, v4.gateway.into(), v4.subnet.into())?,
+        _ => {}
     }
-    Ok(())
+    spec.v6.map_or(Ok(()), |v6| inside(&what, v6.gateway.into(), v6.subnet.into()))
 }
 
 /// An endpoint whose addresses lie in its network and whose interface can have that name.
@@ -46,11 +48,13 @@ pub(crate) fn endpoint(endpoint: &EndpointSpec, network: &NetworkSpec) -> Result
         return Err(Error::Invalid(format!("an interface cannot be named `{interface}`")));
     }
     let what = format!("the address of {interface} in network {}", network.id);
-    inside(&what, endpoint.addr4.into(), network.subnet4.into())?;
-    match (endpoint.addr6, network.v6) {
-        (Some(addr6), Some(v6)) => inside(&what, addr6.into(), v6.subnet.into()),
-        _ => Ok(()),
+    if let (Some(addr4), Some(v4)) = (endpoint.addr4, network.v4) {
+        inside(&what, addr4.into(), v4.subnet.into())?;
     }
+    if let (Some(addr6), Some(v6)) = (endpoint.addr6, network.v6) {
+        inside(&what, addr6.into(), v6.subnet.into())?;
+    }
+    Ok(())
 }
 
 fn inside(what: &str, ip: IpAddr, subnet: IpNet) -> Result<()> {
@@ -63,6 +67,7 @@ fn inside(what: &str, ip: IpAddr, subnet: IpNet) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::NetworkV4;
 
     #[test]
     fn ids() {
@@ -82,8 +87,10 @@ mod tests {
     fn a_gateway_outside_its_subnet_is_named() {
         let spec = NetworkSpec {
             id: "front".into(),
-            subnet4: "10.1.0.0/24".parse().unwrap(),
-            gateway4: "10.2.0.1".parse().unwrap(),
+            v4: Some(NetworkV4 {
+                subnet: "10.1.0.0/24".parse().unwrap(),
+                gateway: "10.2.0.1".parse().unwrap(),
+            }),
             v6: None,
             internal: false,
             mtu: None,

@@ -32,6 +32,6 @@ mod worker;
 pub use error::{Error, Result};
 pub use net::Net;
 pub use spec::{
-    Balance, Conflict, EndpointSpec, Inventory, NetConfig, NetnsId, NetworkId, NetworkSpec, NetworkV6,
-    PortOwner, Protocol, Published, Reach, View, Vip, Zone,
+    Balance, Conflict, EndpointSpec, Inventory, NetConfig, NetnsId, NetworkId, NetworkSpec, NetworkV4,
+    NetworkV6, PortOwner, Protocol, Published, Reach, View, Vip, Zone,
 };

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
 
 use crate::link::Link;
 use crate::nft::Names;
@@ -193,16 +192,24 @@ pub(crate) fn gateway_mac(names: &Names, network: &str) -> [u8; 6] {
 
 /// The hardware address of an endpoint.
 pub(crate) fn endpoint_mac(endpoint: &EndpointSpec) -> [u8; 6] {
-    endpoint.mac.unwrap_or_else(|| mac_of(endpoint.addr4))
+    endpoint.mac.unwrap_or_else(|| mac_of(endpoint))
 }
 
-fn mac_of(ip: Ipv4Addr) -> [u8; 6] {
-    let [a, b, c, d] = ip.octets();
+/// One that follows from the address, so that it is the same in every life of the container.
+fn mac_of(endpoint: &EndpointSpec) -> [u8; 6] {
+    let [a, b, c, d] = match (endpoint.addr4, endpoint.addr6) {
+        (Some(v4), _) => v4.octets(),
+        (None, Some(v6)) => (hash(&v6.to_string()) as u32).to_be_bytes(),
+        (None, None) => [0; 4],
+    };
     [0x0a, 0x6f, a, b, c, d]
 }
 
 fn network_alias(spec: &NetworkSpec) -> String {
-    let mut alias = format!("orc network {} {} {}", spec.id, spec.subnet4, spec.gateway4);
+    let mut alias = format!("orc network {}", spec.id);
+    if let Some(v4) = spec.v4 {
+        alias.push_str(&format!(" {} {}", v4.subnet, v4.gateway));
+    }
     if let Some(v6) = spec.v6 {
         alias.push_str(&format!(" {} {}", v6.subnet, v6.gateway));
     }
@@ -213,9 +220,9 @@ fn network_alias(spec: &NetworkSpec) -> String {
 }
 
 fn port_alias(netns: &str, endpoint: &EndpointSpec) -> String {
-    let EndpointSpec { network, interface, addr4, addr6, link_local, .. } = endpoint;
-    let mut alias = format!("orc port {netns} {interface} {network} {addr4}");
-    for address in addr6.map(IpAddr::V6).iter().chain(link_local) {
+    let EndpointSpec { network, interface, link_local, .. } = endpoint;
+    let mut alias = format!("orc port {netns} {interface} {network}");
+    for address in endpoint.addresses().chain(link_local.iter().copied()) {
         alias.push_str(&format!(" {address}"));
     }
     for (index, byte) in endpoint_mac(endpoint).iter().enumerate() {

@@ -28,11 +28,9 @@ pub struct NetConfig {
 pub struct NetworkSpec {
     /// The caller's name for it.
     pub id: NetworkId,
-    /// Addresses of containers and VIPs on this machine.
-    pub subnet4: Ipv4Net,
-    /// The bridge's own address, inside `subnet4`.
-    pub gateway4: Ipv4Addr,
-    /// The same for IPv6; `None` makes an IPv4-only network.
+    /// Its IPv4 addresses; `None` makes an IPv6-only network.
+    pub v4: Option<NetworkV4>,
+    /// Its IPv6 addresses; `None` makes an IPv4-only network.
     pub v6: Option<NetworkV6>,
     /// An internal network has no way out of this machine.
     pub internal: bool,
@@ -61,6 +59,15 @@ pub enum Reach {
     Opened,
 }
 
+/// The IPv4 half of a [`NetworkSpec`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NetworkV4 {
+    /// Addresses of containers and VIPs on this machine.
+    pub subnet: Ipv4Net,
+    /// The bridge's own address, inside `subnet`.
+    pub gateway: Ipv4Addr,
+}
+
 /// The IPv6 half of a [`NetworkSpec`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NetworkV6 {
@@ -77,11 +84,11 @@ pub struct EndpointSpec {
     pub network: NetworkId,
     /// The interface's name inside the namespace, e.g. `eth0`.
     pub interface: String,
-    /// Its address, inside the network's `subnet4`.
-    pub addr4: Ipv4Addr,
+    /// Its address, inside the network's IPv4 subnet.
+    pub addr4: Option<Ipv4Addr>,
     /// Its address, inside the network's IPv6 subnet.
     pub addr6: Option<Ipv6Addr>,
-    /// Its hardware address; `None` derives one from `addr4`, so it is stable over restarts.
+    /// Its hardware address; `None` derives one from its address, so it is stable over restarts.
     pub mac: Option<[u8; 6]>,
     /// The endpoint with the highest has the namespace's default route; among equals the first whose network
     /// leads out.
@@ -93,6 +100,13 @@ pub struct EndpointSpec {
     pub link_local: BTreeSet<IpAddr>,
     /// Its ports that are open to the outside where the network is [`Reach::Opened`].
     pub open: BTreeSet<(Protocol, u16)>,
+}
+
+impl EndpointSpec {
+    /// Its addresses in the network's subnets, IPv4 first.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        [self.addr4.map(IpAddr::V4), self.addr6.map(IpAddr::V6)].into_iter().flatten()
+    }
 }
 
 /// A transport protocol whose ports can be published.

@@ -162,9 +162,6 @@ fn resources(config: &ContainerConfig, devices: &Devices) -> Value {
     if let Some(swappiness) = config.resources.memory_swappiness {
         memory["swappiness"] = json!(swappiness);
     }
-    if config.resources.oom_kill_disable {
-        memory["disableOOMKiller"] = json!(true);
-    }
     let mut cpu = json!({});
     if let Some(nanos) = config.resources.cpu_nanos {
         let period = config.resources.cpu_period_us.unwrap_or(limits::DEFAULT_CPU_PERIOD_US);

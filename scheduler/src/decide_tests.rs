@@ -324,7 +324,7 @@ fn subnets_keep_clear_of_what_machines_route_and_of_each_other() {
     bench.up(one(json!({"image": "x"}))).unwrap();
     bench.up(wish(json!({"name": "other", "services": {"web": {"image": "x"}}}))).unwrap();
     bench.settle();
-    let subnets: Vec<_> = bench.state.networks.values().map(|n| n.subnet4.to_string()).collect();
+    let subnets: Vec<_> = bench.state.networks.values().map(|n| n.subnets_text()).collect();
     assert_eq!(subnets, ["10.201.4.0/24", "10.201.5.0/24"]);
 }
 
@@ -591,7 +591,7 @@ fn addresses_of_both_families_are_nobody_elses() {
     bench.settle();
     let address = |service: &str, slot| {
         let endpoint = &bench.task(service, slot).endpoints[0];
-        format!("{} {}", endpoint.v4, endpoint.v6.expect("the network has IPv6"))
+        format!("{} {}", endpoint.v4.expect("and IPv4"), endpoint.v6.expect("the network has IPv6"))
     };
     assert_eq!(address("web", 1), "10.77.3.80 fd77::2");
     assert_eq!(address("client", 1), "10.77.3.1 fd77::3");

@@ -67,7 +67,7 @@ struct ServiceShape {
     port: u8,
     vip: bool,
     volume: bool,
-    /// In a second network too.
+    /// In a second network too, which has IPv6, and in one of the stacks nothing else.
     extra: bool,
     /// How it is updated.
     update: u8,
@@ -131,7 +131,9 @@ fn project(stack: u8, shapes: &[ServiceShape]) -> Project {
         }));
         if shape.extra {
             service.networks = [("default".to_owned(), None), ("extra".to_owned(), None)].into();
-            project.networks.insert("extra".into(), Network::default());
+            let families =
+                Network { enable_ipv4: Some(stack > 0), enable_ipv6: Some(true), ..Network::default() };
+            project.networks.insert("extra".into(), families);
         }
         if shape.volume {
             service.volumes = vec![Mount {
@@ -356,14 +358,15 @@ fn check_once(state: &State) {
     let mut addresses = BTreeMap::new();
     for (key, service) in state.services() {
         for (slot, value) in &service.slots {
-            for (network, address) in &value.addresses {
-                let owner = addresses
-                    .insert((network.clone(), std::net::IpAddr::V4(address.v4)), (key.clone(), *slot));
-                assert_eq!(owner, None, "{} given twice", address.v4);
+            let each =
+                value.addresses.iter().flat_map(|(network, all)| all.each().map(move |ip| (network, ip)));
+            for (network, address) in each {
+                let owner = addresses.insert((network.clone(), address), (key.clone(), *slot));
+                assert_eq!(owner, None, "{address} given twice");
                 // What is on its way out may outlive its network.
                 let known = state.networks.get(network);
                 assert!(known.is_some() || service.removing, "an address in {network}, which is not there");
-                assert_ne!(Some(address.v4), known.map(|network| network.gateway4));
+                assert!(known.is_none_or(|network| network.has_room_at(address)), "{address} in {network}");
             }
         }
         for (network, vip) in &service.vips {
@@ -390,7 +393,7 @@ fn check_once(state: &State) {
     let networks: Vec<_> = state.networks.values().collect();
     for (index, network) in networks.iter().enumerate() {
         for other in &networks[..index] {
-            assert!(!cluster::overlap(network.subnet4, other.subnet4), "subnets overlap");
+            assert!(network.subnets().all(|subnet| other.overlap(subnet).is_none()), "subnets overlap");
         }
     }
 }

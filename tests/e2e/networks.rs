@@ -36,6 +36,43 @@ networks:
 }
 
 #[test]
+fn a_network_without_ipv4_must_have_names_balance_and_ports_in_ipv6() {
+    let machine = Machine::new("ipv6-only");
+    let stack = |families: &str, web: &str| {
+        machine.compose(&format!(
+            "
+services:
+  web: {{image: orc/demo, command: [demo, serve], ports: ['8085:80'], networks: {{lan: {{{web}}}}}}}
+  even:
+    image: orc/demo
+    command: [demo, serve]
+    deploy: {{endpoint_mode: vip, replicas: 2}}
+    networks: [lan]
+  client: {{image: orc/demo, command: [demo, sleep], networks: [lan]}}
+networks: {{lan: {{{families}}}}}
+"
+        ));
+    };
+    stack("enable_ipv4: false", "");
+    machine.orc(&["up", "-d"]).exits(1).says("network `work_lan` would have neither IPv4 nor IPv6");
+    let only_six = "enable_ipv4: false, enable_ipv6: true";
+    stack(only_six, "ipv4_address: 10.77.3.4");
+    machine.orc(&["up", "-d"]).exits(1).says("has no IPv4, and 10.77.3.4 is asked for");
+
+    stack(only_six, "");
+    machine.orc(&["up", "-d"]).ok();
+    assert_eq!(inside(&machine, "client", &["cat", "/proc/net/route"]).exits(0).stdout.lines().count(), 1);
+    inside(&machine, "client", &["resolve", "web"]).exits(0).says("fd").never_says("10.");
+    for name in ["web", "even"] {
+        inside(&machine, "client", &["get", &format!("http://{name}/")]).exits(0).says("hello from");
+    }
+    machine.answers("[::1]:8085");
+    assert!(machine.get("127.0.0.1:8085", "/").is_err(), "nobody is there");
+    machine.orc(&["plan"]).exits(0).says("nothing to do");
+    machine.leaves_nothing();
+}
+
+#[test]
 fn an_internal_network_must_lead_nowhere_but_to_its_members() {
     let machine = Machine::new("internal");
     machine.compose(
@@ -58,17 +95,17 @@ networks:
     machine.leaves_nothing();
 }
 
-#[test]
-fn a_stack_must_be_able_to_join_another_ones_network() {
-    let machine = Machine::new("external");
-    machine.file(
-        "first.yaml",
-        "
+/// A stack whose network others join.
+const FIRST: &str = "
 name: first
 services: {web: {image: orc/demo, command: [demo, serve], networks: [shared]}}
 networks: {shared: {name: common}}
-",
-    );
+";
+
+#[test]
+fn a_stack_must_be_able_to_join_another_ones_network() {
+    let machine = Machine::new("external");
+    machine.file("first.yaml", FIRST);
     machine.file(
         "second.yaml",
         "
@@ -154,14 +191,7 @@ networks:
 #[test]
 fn an_external_link_must_lead_to_a_container_of_another_stack_while_it_runs() {
     let machine = Machine::new("external-links");
-    machine.file(
-        "first.yaml",
-        "
-name: first
-services: {web: {image: orc/demo, command: [demo, serve], networks: [shared]}}
-networks: {shared: {name: common}}
-",
-    );
+    machine.file("first.yaml", FIRST);
     machine.file(
         "second.yaml",
         "

@@ -53,6 +53,9 @@ volumes: {{data: {{name: kept{volume}}}}}
     orc("first.yaml", &["exec", "-T", "box", "demo", "write", "/data/x", "shared"]).ok();
     orc("second.yaml", &["up", "-d"]).ok();
     orc("second.yaml", &["exec", "-T", "box", "demo", "cat", "/data/x"]).exits(0).says("shared");
+    orc("first.yaml", &["down", "-v"])
+        .exits(1)
+        .says("volume `kept` is used by service `box` of stack `second`");
     orc("second.yaml", &["down", "-v", "-t", "1"]).ok();
     orc("first.yaml", &["exec", "-T", "box", "demo", "cat", "/data/x"]).exits(0).says("shared");
     orc("first.yaml", &["down", "-v", "-t", "1"]).ok();

@@ -246,7 +246,7 @@ fn corrupt(work: &mut Work, sabotage: Sabotage) {
             Sabotage::OpenGates => task.gate = Gate::Open,
             Sabotage::OneAddress => {
                 for endpoint in &mut task.endpoints {
-                    endpoint.v4 = std::net::Ipv4Addr::new(10, 201, 0, 77);
+                    endpoint.v4 = Some(std::net::Ipv4Addr::new(10, 201, 0, 77));
                 }
             }
         }

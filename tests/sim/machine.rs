@@ -1,12 +1,13 @@
 //! A machine that exists only here: containers, namespaces, bridges and volumes as entries in maps.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use agent::core::{Action, ActionId, Failure, FailureKind, Inventory, Outcome, ProbeResult, Record};
 use cluster::{NetworkName, TaskId, Timestamp};
+use overlay_net::EndpointSpec;
 use runtime::image::ImageConfig;
 use runtime::{ContainerConfig, Exit, Found, FoundState, JoinedRuns, Started};
 
@@ -44,7 +45,7 @@ pub(crate) struct Container {
 #[derive(Default)]
 pub(crate) struct Machine {
     pub(crate) containers: BTreeMap<TaskId, Container>,
-    pub(crate) namespaces: BTreeMap<TaskId, Vec<Ipv4Addr>>,
+    pub(crate) namespaces: BTreeMap<TaskId, Vec<IpAddr>>,
     pub(crate) bridges: BTreeSet<String>,
     pub(crate) volumes: BTreeSet<String>,
     pub(crate) records: BTreeMap<TaskId, Record>,
@@ -125,7 +126,7 @@ impl Machine {
                 Outcome::Done
             }
             Action::Attach(task, endpoints) => {
-                let addresses = endpoints.iter().map(|endpoint| endpoint.addr4).collect();
+                let addresses = endpoints.iter().flat_map(EndpointSpec::addresses).collect();
                 self.namespaces.insert(*task, addresses);
                 Outcome::Done
             }

@@ -240,9 +240,9 @@ impl fmt::Display for Action {
             Action::CreateNetns(task) => write!(f, "create netns {task}"),
             Action::RemoveNetns(task) => write!(f, "remove netns {task}"),
             Action::Attach(task, endpoints) => {
-                let list: Vec<String> =
-                    endpoints.iter().map(|e| format!("{}={}", e.interface, e.addr4)).collect();
-                write!(f, "attach {task} {}", list.join(" "))
+                write!(f, "attach {task}")?;
+                let mut all = endpoints.iter().flat_map(|e| e.addresses().map(move |ip| (&e.interface, ip)));
+                all.try_for_each(|(interface, ip)| write!(f, " {interface}={ip}"))
             }
             Action::ServeDns(task) => write!(f, "serve dns {task}"),
             Action::CreateContainer(config) => write!(f, "create {}", config.id),

@@ -109,7 +109,6 @@ pub(super) fn ended(exit: &runtime::Exit, stopped: bool) -> Ended {
         },
         ran_ms: exit.finished_at_ms.saturating_sub(started),
         stopped,
-        sick: false,
         verdict: None,
     }
 }

@@ -32,7 +32,10 @@ impl Machine {
     fn address(&self) -> IpAddr {
         let first = self.task.as_ref().and_then(|task| task.endpoints.first());
         let shared = self.guest.as_ref().and_then(|guest| guest.address);
-        first.map(|endpoint| IpAddr::V4(endpoint.v4)).or(shared).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+        first
+            .and_then(|endpoint| endpoint.addresses().each().next())
+            .or(shared)
+            .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
     }
 
     /// The `post_start` hook that is to be run next.

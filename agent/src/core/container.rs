@@ -29,8 +29,6 @@ pub(crate) struct Ended {
     pub(super) ran_ms: u64,
     /// It was asked to end, so its restart policy has no say.
     pub(super) stopped: bool,
-    /// Its health checks had failed.
-    pub(super) sick: bool,
     /// What the restart policy says, once it was asked.
     pub(super) verdict: Option<Verdict>,
 }

@@ -68,7 +68,7 @@ pub(super) fn judge(task: &Task, record: &Record, ended: &Ended) -> Verdict {
         code: ended.exit.code,
         ran_ms: ended.ran_ms,
         ended: ended.exit.at,
-        sick: ended.sick,
+        unhealthy: ended.exit.unhealthy,
         seed: task.id.0,
     };
     Policy::of(&task.spec).verdict(record, run)

@@ -260,7 +260,7 @@ impl Machine {
 
     fn owner(&self, task: &Task, synced: bool) -> Owner {
         let guest = self.guest.as_deref();
-        let first = task.endpoints.first().map(|endpoint| IpAddr::V4(endpoint.v4));
+        let first = task.endpoints.first().and_then(|endpoint| endpoint.addresses().each().next());
         let ipc = task.spec.compose.ipc.as_deref().unwrap_or_default();
         let own = guest.filter(|guest| guest.config.joined.network.is_some()).map(|guest| &guest.config);
         Owner {

@@ -90,8 +90,7 @@ impl Machine {
                 self.phase = self.phase.max(Phase::Started);
                 let exit = Exit { code, oom: false, error: Some(failure.message), unhealthy: false, at: now };
                 self.orderly = None;
-                self.container =
-                    Container::Ended(Ended { exit, ran_ms: 0, stopped: false, sick: false, verdict: None });
+                self.container = Container::Ended(Ended { exit, ran_ms: 0, stopped: false, verdict: None });
             }
             (Step::PreStart, FailureKind::Command(_)) => self.pre_start_failed(&failure.message),
             (Step::PreStart, FailureKind::Gone) => self.lose_container(),
@@ -148,15 +147,14 @@ impl Machine {
         }
         self.watch = None;
         let Container::Running { started, .. } = self.container else { return };
-        let sick = self.sick;
-        let stopped = self.stop.is_some() && !sick;
+        let stopped = self.stop.is_some() && !self.sick;
         let end = match result {
             Ok(Outcome::Exited(exit)) => ended(&exit, stopped),
             Ok(other) => unknown_end(started, now, format!("waiting gave {other:?}"), stopped),
             Err(failure) => unknown_end(started, now, failure.message, stopped),
         };
-        let exit = Exit { unhealthy: sick, ..end.exit };
-        self.container = Container::Ended(Ended { exit, sick, ..end });
+        let exit = Exit { unhealthy: self.sick, ..end.exit };
+        self.container = Container::Ended(Ended { exit, ..end });
         (self.stop, self.monitor, self.probe) = (None, None, None);
     }
 }
@@ -166,5 +164,5 @@ const UNKNOWN_CODE: i32 = 255;
 
 fn unknown_end(started: Timestamp, now: Timestamp, error: String, stopped: bool) -> Ended {
     let exit = Exit { code: UNKNOWN_CODE, oom: false, error: Some(error), unhealthy: false, at: now };
-    Ended { exit, ran_ms: now.ms_since(started), stopped, sick: false, verdict: None }
+    Ended { exit, ran_ms: now.ms_since(started), stopped, verdict: None }
 }

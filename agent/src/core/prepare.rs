@@ -194,5 +194,5 @@ fn devices(origin: &Origin, world: &World<'_>) -> Devices {
 fn gateway(task: &Task, world: &World<'_>) -> Option<IpAddr> {
     let first = task.endpoints.first()?;
     let network = world.assigned?.networks.get(&first.network)?;
-    Some(IpAddr::V4(network.gateway4))
+    network.gateways().next()
 }

@@ -51,7 +51,7 @@ pub(super) struct Run {
     /// When it ended.
     pub ended: Timestamp,
     /// Its health checks failed, which is a failure whatever its status says, and no long run.
-    pub sick: bool,
+    pub unhealthy: bool,
     /// Spreads the pauses of containers that fail together.
     pub seed: u64,
 }
@@ -109,7 +109,7 @@ impl Policy {
     pub(super) fn verdict(&self, record: &Record, run: Run) -> Verdict {
         let wanted = match self.when {
             When::Never => false,
-            When::Failed => run.code != 0 || run.sick,
+            When::Failed => run.code != 0 || run.unhealthy,
             When::Always => true,
         };
         let forgiven = self.window_ms.is_some_and(|window| run.ran_ms >= window);
@@ -117,7 +117,7 @@ impl Policy {
         if !wanted || self.attempts.is_some_and(|attempts| spent >= attempts) {
             return Verdict::Stay;
         }
-        let streak = if run.ran_ms >= RESTART_RESET_MS && !run.sick { 0 } else { record.streak };
+        let streak = if run.ran_ms >= RESTART_RESET_MS && !run.unhealthy { 0 } else { record.streak };
         let pause = pause_ms(RESTART_FIRST_MS, RESTART_LONGEST_MS, streak);
         let pause = pause.saturating_add(jitter(pause, run.seed, streak)).max(self.delay_ms);
         Verdict::Again {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cluster::view::TaskEndpoint;
 use cluster::{Desired, GatewayMode, Network, NetworkName, TaskId, Timestamp, VolumeName};
-use overlay_net::{NetworkSpec, NetworkV6, Reach};
+use overlay_net::{NetworkSpec, NetworkV4, NetworkV6, Reach};
 
 use super::action::{Action, ActionId, Output, Report};
 use super::project::{self, Local, Sight};
@@ -299,8 +299,7 @@ pub(super) fn network_spec(network: &Network) -> NetworkSpec {
     let options = network.spec.options().ok();
     NetworkSpec {
         id: network.spec.name.0.clone(),
-        subnet4: network.subnet4,
-        gateway4: network.gateway4,
+        v4: network.subnet4.zip(network.gateway4).map(|(subnet, gateway)| NetworkV4 { subnet, gateway }),
         v6: network.subnet6.zip(network.gateway6).map(|(subnet, gateway)| NetworkV6 { subnet, gateway }),
         internal: network.spec.compose.internal,
         mtu: options.and_then(|options| options.mtu),

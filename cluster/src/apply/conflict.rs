@@ -6,7 +6,6 @@ use crate::apply::{check_version, conflict, conflict_with_hint};
 use crate::view::{PortChoice, PublishedPort, port_choice};
 use crate::{
     NetworkSpec, PutStack, Refusal, Service, ServiceKey, ServiceSpec, StackSpec, State, Version, limits,
-    overlap,
 };
 
 /// Checks a whole wish; nothing is changed before all of it has passed.
@@ -242,21 +241,35 @@ fn check_network(state: &State, put: &PutStack, spec: &NetworkSpec) -> Result<()
     }
 }
 
-/// Refuses subnets that are none, or that overlap with those of other networks.
+/// Refuses a network without any address, and subnets that are none, that cannot be its, or that overlap with those of
+/// other networks.
 fn check_subnets(state: &State, spec: &NetworkSpec) -> Result<(), Refusal> {
+    let name = &spec.name;
+    if !spec.has_ipv4() && !spec.has_ipv6() {
+        return Err(conflict_with_hint(
+            format!("network `{name}` would have neither IPv4 nor IPv6"),
+            "say `enable_ipv6: true`, or take `enable_ipv4: false` away",
+        ));
+    }
     for text in spec.subnets() {
-        let subnet: ipnet::IpNet = text.parse().map_err(|_| {
-            conflict(format!("network `{}`: `{text}` is no subnet in CIDR notation", spec.name))
-        })?;
-        let ipnet::IpNet::V4(subnet) = subnet else { continue };
-        let other = state
-            .networks
-            .values()
-            .find(|other| other.spec.name != spec.name && overlap(other.subnet4, subnet));
-        if let Some(other) = other {
+        let subnet: ipnet::IpNet = text
+            .parse()
+            .map_err(|_| conflict(format!("network `{name}`: `{text}` is no subnet in CIDR notation")))?;
+        match subnet {
+            ipnet::IpNet::V4(_) if !spec.has_ipv4() => {
+                return Err(conflict(format!(
+                    "network `{name}` has no IPv4, and subnet {subnet} is asked for"
+                )));
+            }
+            // Docker ignores it as well.
+            ipnet::IpNet::V6(_) if !spec.has_ipv6() => continue,
+            _ => {}
+        }
+        let mut others = state.networks.values().filter(|other| other.spec.name != *name);
+        if let Some((other, theirs)) = others.find_map(|other| Some((other, other.overlap(subnet)?))) {
             return Err(conflict(format!(
-                "network `{}`: subnet {subnet} overlaps with {} of network `{}`",
-                spec.name, other.subnet4, other.spec.name
+                "network `{name}`: subnet {subnet} overlaps with {theirs} of network `{}`",
+                other.spec.name
             )));
         }
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::apply::{Step, check_version, conflict};
 use crate::{
     Addresses, Desired, Endpoint, Gate, Network, NetworkName, Node, NodeId, NodeState, Phase, Refusal, Run,
-    Service, ServiceKey, State, Task, TaskId, TaskStatus, Version, overlap,
+    Service, ServiceKey, State, Task, TaskId, TaskStatus, Version,
 };
 
 /// What a service's slots get.
@@ -41,7 +41,8 @@ impl Step<'_> {
             return Err(conflict(format!("network `{name}` is in use")));
         }
         let others = self.state.networks.values().filter(|other| other.spec.name != name);
-        if let Some(other) = others.into_iter().find(|other| overlap(other.subnet4, network.subnet4)) {
+        let clash = |other: &&Network| network.subnets().any(|subnet| other.overlap(subnet).is_some());
+        if let Some(other) = others.into_iter().find(clash) {
             return Err(conflict(format!(
                 "network `{name}` would overlap with network `{}`",
                 other.spec.name
@@ -64,11 +65,9 @@ impl Step<'_> {
         for key in services {
             let Some(service) = service_mut(self.state, &key) else { continue };
             for slot in service.slots.values_mut() {
-                slot.addresses.retain(|other, a| other != name || network.subnet4.contains(&a.v4));
+                slot.addresses.retain(|other, a| other != name || a.each().all(|ip| network.has_room_at(ip)));
             }
-            service.vips.retain(|other, ip| {
-                other != name || matches!(ip, IpAddr::V4(ip) if network.subnet4.contains(&*ip))
-            });
+            service.vips.retain(|other, ip| other != name || network.has_room_at(*ip));
         }
     }
 
@@ -232,13 +231,7 @@ fn check_addresses(state: &State, key: &ServiceKey, allocation: &Allocation) -> 
         let Some(network) = state.networks.get(name) else {
             return Err(Refusal::Unknown { object: format!("network `{name}`") });
         };
-        let inside = match address {
-            IpAddr::V4(v4) => network.subnet4.contains(&v4) && v4 != network.gateway4,
-            IpAddr::V6(v6) => {
-                network.subnet6.is_some_and(|subnet| subnet.contains(&v6)) && network.gateway6 != Some(v6)
-            }
-        };
-        if !inside {
+        if !network.has_room_at(address) {
             return Err(conflict(format!("{address} is no address for a container in network `{name}`")));
         }
         let taken = seen.entry(name).or_insert_with(|| state.addresses_in(name));

@@ -28,6 +28,7 @@ impl Step<'_> {
         if is_new && doomed.is_empty() {
             return Err(Refusal::Unknown { object: format!("stack `{name}`") });
         }
+        self.refuse_what_others_use(name, &doomed)?;
         // Volumes that outlived their stack go with a stack of nothing else, so that watchers see when they have.
         let stack =
             self.state.stacks.entry(name.clone()).or_insert_with(|| Stack::new(self.version, self.at));
@@ -44,6 +45,23 @@ impl Step<'_> {
                 volume.version = self.version;
             }
             self.touch_volume(&name);
+        }
+        Ok(())
+    }
+
+    /// Their data would be deleted once the last of them is gone, whenever that is.
+    fn refuse_what_others_use(&self, name: &StackName, doomed: &[VolumeName]) -> Result<(), Refusal> {
+        let others = self.state.services().filter(|(key, service)| key.stack != *name && !service.removing);
+        for (key, service) in others {
+            if let Some(volume) = service.spec.volumes.values().find(|volume| doomed.contains(volume)) {
+                return Err(conflict_with_hint(
+                    format!(
+                        "volume `{volume}` is used by service `{}` of stack `{}`",
+                        key.service, key.stack
+                    ),
+                    "bring that stack down first, or leave `-v` away",
+                ));
+            }
         }
         Ok(())
     }

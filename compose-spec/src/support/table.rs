@@ -18,7 +18,7 @@ pub(super) const TABLE: &[(&str, Support)] = &[
     ("networks.*.attachable", Honoured),
     ("networks.*.driver", Honoured),
     ("networks.*.driver_opts", Honoured),
-    ("networks.*.enable_ipv4", Needs("networks without IPv4")),
+    ("networks.*.enable_ipv4", Honoured),
     ("networks.*.enable_ipv6", Honoured),
     ("networks.*.external", Honoured),
     ("networks.*.internal", Honoured),
@@ -316,7 +316,6 @@ pub(super) const KEYS: &[(&str, &[&str], Support)] = &[
 
 /// Values of otherwise unsupported attributes that mean what the engine does anyway.
 pub(super) const SAME_AS_UNSET: &[(&str, &str)] = &[
-    ("networks.*.enable_ipv4", "true"),
     ("configs.*.external", "false"),
     ("secrets.*.external", "false"),
     ("services.*.oom_kill_disable", "false"),

@@ -1,6 +1,8 @@
 //! Tools that wait, compute, use things up, and try what they must not.
 
+use std::fs::File;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Outcome, block_on, number, required};
 use crate::output::raw;
 
-/// The most processes that `fork` starts, and the most memory in MiB that `alloc` uses.
+/// The most processes, files, or MiB of memory that a tool takes.
 const MOST: usize = 100_000;
 
 fn print(line: &str) {
@@ -176,6 +178,32 @@ pub(super) fn fork(args: &[String]) -> Outcome {
         let _ = child.wait();
     }
     Ok(0)
+}
+
+pub(super) fn daemon(_: &[String]) -> Outcome {
+    let mut stubborn = Command::new("/proc/self/exe");
+    stubborn.args(["demo", "stubborn"]).stdin(Stdio::null()).process_group(0);
+    stubborn.spawn().map_err(|error| format!("cannot start it: {error}"))?;
+    Ok(0)
+}
+
+/// Ends at SIGTERM.
+pub(super) fn zombies(args: &[String]) -> Outcome {
+    let wanted: usize = number(args, 0, 1)?;
+    let start = |_: &usize| {
+        Command::new("/proc/self/exe").args(["demo", "echo"]).stdout(Stdio::null()).spawn().is_ok()
+    };
+    let started = (0..wanted.min(MOST)).take_while(start).count();
+    print(&format!("started {started} of {wanted}"));
+    sleep(&[])
+}
+
+/// Ends at SIGTERM.
+pub(super) fn open(args: &[String]) -> Outcome {
+    let wanted: usize = number(args, 0, 1)?;
+    let files: Vec<File> = (0..wanted.min(MOST)).map_while(|_| File::open("/proc/self/exe").ok()).collect();
+    print(&format!("opened {} of {wanted}", files.len()));
+    sleep(&[])
 }
 
 /// Computes for a while, and prints the processor time it was given in that time.

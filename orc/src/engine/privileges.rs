@@ -33,6 +33,13 @@ pub(crate) fn raise_open_files() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
+/// When memory runs out, others are killed first: what the engine answers for would be without it. Containers have a
+/// score of their own (`runtime`'s `confine`).
+pub(crate) fn be_spared() {
+    // Where that is not granted it is one among all.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "-900");
+}
+
 fn refusal(root: bool, missing: &[&str]) -> Failure {
     if root {
         let message = format!("this root may not run containers: it lacks {}", missing.join(", "));

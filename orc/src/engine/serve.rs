@@ -38,6 +38,7 @@ pub(crate) fn run(dirs: &Dirs, idle: Option<Duration>, ready: impl FnOnce()) -> 
     let _lock = only_engine(dirs)?;
     log::begin();
     privileges::raise_open_files();
+    privileges::be_spared();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
     let runtime = runtime.doing(|| "cannot start the engine's threads".to_owned())?;
     let result = runtime.block_on(serve(dirs, idle, ready));

@@ -1,7 +1,9 @@
 //! What a plan says, as text, and that carrying it out leaves nothing to do.
 
+use std::net::Ipv4Addr;
+
 use super::*;
-use crate::spec::Reach;
+use crate::spec::{NetworkV4, Reach};
 
 fn names() -> Names {
     Names::new("0badcafe")
@@ -10,8 +12,7 @@ fn names() -> Names {
 fn network(id: &str) -> NetworkSpec {
     NetworkSpec {
         id: id.into(),
-        subnet4: "10.1.0.0/24".parse().unwrap(),
-        gateway4: "10.1.0.1".parse().unwrap(),
+        v4: Some(NetworkV4 { subnet: "10.1.0.0/24".parse().unwrap(), gateway: "10.1.0.1".parse().unwrap() }),
         v6: None,
         internal: false,
         mtu: None,
@@ -26,7 +27,7 @@ fn endpoint(network: &str, interface: &str, last: u8) -> EndpointSpec {
     EndpointSpec {
         network: network.into(),
         interface: interface.into(),
-        addr4: Ipv4Addr::new(10, 1, 0, last),
+        addr4: Some(Ipv4Addr::new(10, 1, 0, last)),
         addr6: None,
         mac: None,
         gateway_priority: 0,

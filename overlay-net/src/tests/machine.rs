@@ -19,8 +19,8 @@ use crate::host::Host;
 use crate::link::{Links, Peer, Requests};
 use crate::netns::{self, Namespaces};
 use crate::{
-    Balance, Conflict, EndpointSpec, Net, NetConfig, NetworkSpec, NetworkV6, Protocol, Published, Reach, Vip,
-    sysctl,
+    Balance, Conflict, EndpointSpec, Net, NetConfig, NetworkSpec, NetworkV4, NetworkV6, Protocol, Published,
+    Reach, Vip, sysctl,
 };
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -296,8 +296,10 @@ fn ips(backends: &[&str]) -> Vec<IpAddr> {
 pub(super) fn network(number: u8) -> NetworkSpec {
     NetworkSpec {
         id: format!("net{number}"),
-        subnet4: format!("10.{number}.0.0/24").parse().unwrap(),
-        gateway4: Ipv4Addr::new(10, number, 0, 1),
+        v4: Some(NetworkV4 {
+            subnet: format!("10.{number}.0.0/24").parse().unwrap(),
+            gateway: Ipv4Addr::new(10, number, 0, 1),
+        }),
         v6: Some(NetworkV6 {
             subnet: format!("fd10:{number}::/64").parse().unwrap(),
             gateway: format!("fd10:{number}::1").parse().unwrap(),
@@ -315,7 +317,7 @@ pub(super) fn endpoint(number: u8, index: usize, last: u8) -> EndpointSpec {
     EndpointSpec {
         network: format!("net{number}"),
         interface: format!("eth{index}"),
-        addr4: Ipv4Addr::new(10, number, 0, last),
+        addr4: Some(Ipv4Addr::new(10, number, 0, last)),
         addr6: Some(format!("fd10:{number}::{last}").parse().unwrap()),
         mac: None,
         gateway_priority: 0,

@@ -16,37 +16,35 @@ pub(crate) fn choose(round: &Round<'_>, stack: &StackName, spec: &NetworkSpec) -
         IpNet::V4(net) => Some(net.trunc()),
         IpNet::V6(_) => None,
     });
-    let subnet4 = match asked4 {
-        Some(subnet) => asked_for(round, spec, subnet)?,
-        None => free(round, spec)?,
-    };
-    let subnet6 = spec.compose.enable_ipv6.unwrap_or(false).then(|| {
-        let asked6 = asked.iter().find_map(|net| match net {
-            IpNet::V6(net) => Some(net.trunc()),
-            IpNet::V4(_) => None,
-        });
-        asked6.unwrap_or_else(|| unique_local(&spec.name.0, subnet4))
+    let asked6 = asked.iter().find_map(|net| match net {
+        IpNet::V6(net) => Some(net.trunc()),
+        IpNet::V4(_) => None,
     });
-    let gateways: Vec<IpAddr> = spec
-        .compose
-        .ipam
-        .iter()
-        .flat_map(|ipam| &ipam.config)
-        .filter_map(|pool| pool.gateway.as_deref()?.parse().ok())
-        .collect();
+    let subnet4 = match asked4 {
+        _ if !spec.has_ipv4() => None,
+        Some(subnet) => Some(asked_for(round, spec, subnet.into(), 30).map(|()| subnet)?),
+        None => Some(free(round, spec)?),
+    };
+    let subnet6 = match asked6 {
+        _ if !spec.has_ipv6() => None,
+        Some(subnet) => Some(asked_for(round, spec, subnet.into(), 126).map(|()| subnet)?),
+        None => Some(unique_local(&spec.name.0, subnet4)),
+    };
+    let pools = spec.compose.ipam.iter().flat_map(|ipam| &ipam.config);
+    let gateways: Vec<IpAddr> = pools.filter_map(|pool| pool.gateway.as_deref()?.parse().ok()).collect();
     let gateway4 = gateways.iter().find_map(|ip| match ip {
-        IpAddr::V4(ip) => subnet4.contains(ip).then_some(*ip),
+        IpAddr::V4(ip) => subnet4?.contains(ip).then_some(*ip),
         IpAddr::V6(_) => None,
     });
     let gateway6 = gateways.iter().find_map(|ip| match ip {
-        IpAddr::V6(ip) => Some(*ip),
+        IpAddr::V6(ip) => subnet6?.contains(ip).then_some(*ip),
         IpAddr::V4(_) => None,
     });
     Ok(Network {
         spec: spec.clone(),
         stack: stack.clone(),
         subnet4,
-        gateway4: gateway4.unwrap_or_else(|| first_host(subnet4)),
+        gateway4: subnet4.map(|subnet| gateway4.unwrap_or_else(|| first_host(subnet))),
         subnet6,
         gateway6: subnet6.map(|subnet| gateway6.unwrap_or_else(|| nth_v6(subnet, 1))),
         nodes: Default::default(),
@@ -55,38 +53,33 @@ pub(crate) fn choose(round: &Round<'_>, stack: &StackName, spec: &NetworkSpec) -
     })
 }
 
-fn asked_for(round: &Round<'_>, spec: &NetworkSpec, subnet: Ipv4Net) -> Result<Ipv4Net, No> {
-    if subnet.prefix_len() > 30 {
+/// Refuses a subnet that is too small (`longest` is the longest prefix that is not) or that another network has.
+fn asked_for(round: &Round<'_>, spec: &NetworkSpec, subnet: IpNet, longest: u8) -> Result<(), No> {
+    if subnet.prefix_len() > longest {
         let message = format!("network `{}`: subnet {subnet} has no room for containers", spec.name);
         return Err(No::never(message));
     }
-    match networks(round, spec).find(|other| overlap(other.subnet4, subnet)) {
-        Some(other) => Err(No::not_now(format!(
-            "network `{}` waits for subnet {subnet}, which overlaps with {} of network `{}`",
-            spec.name, other.subnet4, other.spec.name
+    match networks(round, spec).find_map(|other| Some((other, other.overlap(subnet)?))) {
+        Some((other, theirs)) => Err(No::not_now(format!(
+            "network `{}` waits for subnet {subnet}, which overlaps with {theirs} of network `{}`",
+            spec.name, other.spec.name
         ))),
-        None => Ok(subnet),
+        None => Ok(()),
     }
 }
 
 fn free(round: &Round<'_>, spec: &NetworkSpec) -> Result<Ipv4Net, No> {
     let nodes = round.state.nodes.values().map(|node| &node.description);
-    let mut taken: Vec<Ipv4Net> = networks(round, spec).map(|network| network.subnet4).collect();
+    let mut taken: Vec<IpNet> = networks(round, spec).flat_map(Network::subnets).collect();
     for description in nodes {
-        taken.extend(description.routes.iter().filter_map(|route| match route {
-            // The default route leads everywhere, and says nothing about what is taken.
-            IpNet::V4(route) if route.prefix_len() > 0 => Some(*route),
-            _ => None,
-        }));
-        taken.extend(description.addresses.iter().filter_map(|address| match address {
-            IpAddr::V4(address) => Some(Ipv4Net::from(*address)),
-            IpAddr::V6(_) => None,
-        }));
+        // The default route leads everywhere, and says nothing about what is taken.
+        taken.extend(description.routes.iter().filter(|route| route.prefix_len() > 0));
+        taken.extend(description.addresses.iter().copied().map(IpNet::from));
     }
     (FIRST_POOL..=LAST_POOL)
         .flat_map(|pool| (0..SUBNETS_PER_POOL).filter_map(move |n| Some((pool, u8::try_from(n).ok()?))))
         .filter_map(|(pool, number)| Ipv4Net::new(pool_subnet(pool, number), 24).ok())
-        .find(|subnet| !taken.iter().any(|other| overlap(*other, *subnet)))
+        .find(|subnet| !taken.iter().any(|other| overlap(*other, (*subnet).into())))
         .ok_or_else(|| No::not_now(format!("network `{}` waits for a subnet: all are taken", spec.name)))
 }
 
@@ -107,8 +100,9 @@ pub(crate) fn nth_v6(subnet: Ipv6Net, n: u32) -> Ipv6Addr {
 
 /// A unique local subnet (RFC 4193) that follows from the network's name and IPv4 subnet: a hash
 /// instead of the random number that the RFC asks for, because decisions have no randomness.
-fn unique_local(name: &str, subnet4: Ipv4Net) -> Ipv6Net {
-    let hash = stable_hash(name.bytes().chain(subnet4.network().octets()));
+fn unique_local(name: &str, subnet4: Option<Ipv4Net>) -> Ipv6Net {
+    let beside = subnet4.map(|subnet| subnet.network().octets());
+    let hash = stable_hash(name.bytes().chain(beside.into_iter().flatten()));
     let prefix = (0xfd_u128 << 120) | (u128::from(hash & 0x00ff_ffff_ffff_ffff) << 64);
     Ipv6Net::new_assert(Ipv6Addr::from(prefix), 64)
 }

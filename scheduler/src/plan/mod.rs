@@ -164,7 +164,7 @@ impl Planner {
         match kind {
             ChangeKind::PutNetwork(network) => {
                 let object = format!("network {}", network.spec.name);
-                self.step(StepKind::Create, object, network.subnet4.to_string());
+                self.step(StepKind::Create, object, network.subnets_text());
             }
             ChangeKind::CreateTask { service, slot, gate, beside, .. } => {
                 let object = format!("{}.{slot}", service.service);

@@ -33,11 +33,14 @@ fn line(state: &State, change: &ChangeKind) -> String {
             .map_or_else(|| id.to_string(), |task| format!("{}.{}", task.service.service, task.slot))
     };
     match change {
-        ChangeKind::PutNetwork(network) => format!("network {} gets {}", network.spec.name, network.subnet4),
+        ChangeKind::PutNetwork(network) => {
+            format!("network {} gets {}", network.spec.name, network.subnets_text())
+        }
         ChangeKind::Allocate { service, addresses, vips, host_ports, .. } => {
             let mut parts = Vec::new();
             for (slot, addresses) in addresses {
-                parts.extend(addresses.iter().map(|(network, a)| format!("{slot}={} in {network}", a.v4)));
+                let each = addresses.iter().filter_map(|(network, a)| Some((network, a.each().next()?)));
+                parts.extend(each.map(|(network, ip)| format!("{slot}={ip} in {network}")));
             }
             parts.extend(vips.iter().map(|(network, vip)| format!("vip {vip} in {network}")));
             parts.extend(host_ports.iter().map(|(key, port)| format!("port {key}={port}")));

@@ -2,8 +2,8 @@
 
 use crate::support::{Machine, eventually, eventually_some};
 
-/// One container forks without end and one takes all memory it gets: each stays within its own limits and is reported,
-/// the engine answers, and another service does not notice.
+/// Containers fork without end, look after no child, open files without end, write without end and take all memory they
+/// get: each stays within its own limits and is reported, the engine answers, and another service does not notice.
 #[test]
 fn f27_greedy_containers_must_not_hurt_others() {
     let machine = Machine::new("greedy");
@@ -16,6 +16,9 @@ services:
     ports: ['8080:80']
     healthcheck: {test: [CMD, demo, get, 'http://127.0.0.1/healthz'], interval: 1s, start_period: 20s, start_interval: 50ms}
   forks: {image: orc/demo, command: [demo, fork, '5000'], pids_limit: 30}
+  zombies: {image: orc/demo, command: [demo, zombies, '5000'], pids_limit: 30}
+  files: {image: orc/demo, command: [demo, open, '5000']}
+  lines: {image: orc/demo, command: [demo, count, '0'], logging: {options: {max-size: 1m, max-file: '2'}}}
   memory: {image: orc/demo, command: [demo, alloc, '4000'], mem_limit: 32m}
 ",
     );
@@ -27,6 +30,11 @@ services:
     };
     eventually("the memory hog is ended for it", || state("memory")["ExitCode"] == 137);
     machine.orc(&["ps", "-a", "memory"]).exits(0).says("memory");
+    for (service, taken) in [("forks", "started 2"), ("zombies", "started 2"), ("files", "opened 10")] {
+        eventually(&format!("{service} was stopped by its limit"), || {
+            machine.orc(&["logs", "--no-log-prefix", service]).stdout.starts_with(taken)
+        });
+    }
     for _ in 0..20 {
         assert_eq!(machine.get("127.0.0.1:8080", "/").expect("web answers").status, 200);
     }
@@ -53,6 +61,23 @@ fn f28_a_stubborn_container_must_be_ended_with_all_that_runs_in_it() {
     machine.leaves_nothing();
 }
 
+/// A container's first process leaves others behind and ends, with process numbers of its own and with the machine's:
+/// what it left ends with it.
+#[test]
+fn f28_what_a_container_leaves_behind_must_end_with_it() {
+    let machine = Machine::new("daemons");
+    for pid in ["", "pid: host"] {
+        machine.compose(&format!(
+            "services:\n  web:\n    image: orc/demo\n    command: [demo, daemon]\n    {pid}\n"
+        ));
+        machine.orc(&["up", "-d"]).ok();
+        eventually("the first process has ended", || machine.ps()[0]["State"] == "exited");
+        assert_eq!(machine.ps()[0]["ExitCode"], 0);
+        assert!(machine.pids_of("demo stubborn").is_empty(), "{pid}: the other with it");
+    }
+    machine.leaves_nothing();
+}
+
 /// Containers that cannot be made, each at another step: what is wrong is said, nothing of them is left, and the
 /// service beside them runs.
 #[test]
@@ -67,6 +92,12 @@ fn f33_a_container_that_cannot_be_made_must_leave_nothing() {
         ("volumes: ['./compose.yaml:/proc']", "/proc"),
         ("user: nobody-knows", "nobody-knows"),
         ("sysctls: {net.no.such.thing: '1'}", "net"),
+        ("devices: ['/dev/no-such:/dev/x']", "/dev/no-such"),
+        ("cpuset: '4000'", "4000"),
+        ("working_dir: /etc/hosts", "/etc/hosts"),
+        ("tmpfs: [/etc/hosts]", "/etc/hosts"),
+        ("volumes: [{type: image, source: no/such, target: /x}]", "no/such"),
+        ("networks: {default: {mac_address: nonsense}}", "nonsense"),
     ] {
         machine.compose(&format!(
             "services:\n  good: {{image: orc/demo, command: [demo, sleep]}}\n  bad:\n    image: orc/demo\n    \

@@ -150,6 +150,35 @@ fn f01_engines_killed_at_random_must_never_keep_up_and_down_from_converging() {
     machine.leaves_nothing();
 }
 
+/// The engine is killed by the kernel because it gets no memory any more: containers keep running, and the next command
+/// starts an engine that adopts them.
+#[test]
+fn f06_an_engine_without_memory_must_be_followed_by_one_that_adopts_the_stack() {
+    let machine = Machine::new("engine-starved");
+    machine.compose(STACK);
+    machine.orc(&["up", "-d", "--wait", "web"]).ok();
+    let web = machine.pids_of("demo serve");
+    let engine = machine.engine().expect("an engine runs");
+    // A group of its own in which nothing more can be had, whichever version the machine's groups are of.
+    let starve = format!(
+        "root=/sys/fs/cgroup/memory; test -d $root || root=/sys/fs/cgroup; group=$root/orc/starved-{engine}; \
+         mkdir -p $group && echo {engine} >$group/cgroup.procs && \
+         (echo 0 >$group/memory.max || echo 0 >$group/memory.limit_in_bytes) 2>/dev/null; echo $group"
+    );
+    let group = machine.shell(&starve).ok().trim().to_owned();
+    eventually("the kernel ends it", || {
+        machine.orc(&["ps", "-q"]);
+        machine.shell(&format!("test -e /proc/{engine}")).code != 0
+    });
+    let counted = machine.shell(&format!("cat {group}/memory.oom_control {group}/memory.events 2>/dev/null"));
+    assert!(counted.stdout.contains("oom_kill 1"), "for want of memory: {counted}");
+    machine.shell(&format!("rmdir {group}")).ok();
+    assert_eq!(machine.get("127.0.0.1:8080", "/").expect("the port answers").status, 200);
+    machine.orc(&["up", "-d", "--wait", "web"]).ok();
+    assert_eq!(machine.pids_of("demo serve"), web, "containers have lived on");
+    machine.leaves_nothing();
+}
+
 /// The engine stands still (SIGSTOP) and goes on: the port answers meanwhile, who asks waits, nothing is restarted.
 #[test]
 fn f06_an_engine_that_stood_still_must_go_on_as_if_nothing_had_been() {

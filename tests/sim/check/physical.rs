@@ -1,7 +1,7 @@
 //! What really runs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use cluster::{Health, NodeId, ServiceKey, StackName, State, TaskId};
 
@@ -13,7 +13,7 @@ use crate::user::{STACKS, Wish};
 #[derive(Default)]
 pub(super) struct Running {
     slots: BTreeMap<(ServiceKey, u32), Vec<TaskId>>,
-    addresses: BTreeMap<Ipv4Addr, TaskId>,
+    addresses: BTreeMap<IpAddr, TaskId>,
 }
 
 impl Running {

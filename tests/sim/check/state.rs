@@ -1,7 +1,6 @@
 //! Nothing is given twice in the state.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use cluster::{State, Task};
 
@@ -26,7 +25,10 @@ pub(super) fn nothing_is_given_twice(state: &State) -> Result<(), Violation> {
     let mut ports: Vec<(String, cluster::view::PublishedPort)> = Vec::new();
     for (key, service) in state.services() {
         let of_slots = service.slots.iter().flat_map(|(slot, value)| {
-            value.addresses.iter().map(move |(network, a)| (network.clone(), IpAddr::V4(a.v4), *slot))
+            value
+                .addresses
+                .iter()
+                .flat_map(move |(network, all)| all.each().map(move |ip| (network.clone(), ip, *slot)))
         });
         let virtual_ones = service.vips.iter().map(|(network, vip)| (network.clone(), *vip, 0));
         for (network, address, slot) in of_slots.chain(virtual_ones) {
@@ -56,7 +58,9 @@ pub(super) fn nothing_is_given_twice(state: &State) -> Result<(), Violation> {
     }
     let networks: Vec<_> = state.networks.values().collect();
     for (index, network) in networks.iter().enumerate() {
-        if let Some(other) = networks[..index].iter().find(|o| cluster::overlap(o.subnet4, network.subnet4)) {
+        if let Some(other) =
+            networks[..index].iter().find(|other| network.subnets().any(|net| other.overlap(net).is_some()))
+        {
             return Err(format!("networks {} and {} overlap", network.spec.name, other.spec.name));
         }
     }

@@ -76,7 +76,7 @@ impl Bench {
             slot: u32::try_from(number).unwrap(),
             spec: Arc::new(spec),
             node: NODE,
-            endpoints: vec![Endpoint { network: network_name(), v4: address(number), v6: None }],
+            endpoints: vec![Endpoint { network: network_name(), v4: Some(address(number)), v6: None }],
             desired: Desired::Run,
             gate: Gate::Open,
             generation: 1,
@@ -92,7 +92,7 @@ impl Bench {
             slot: task.slot,
             node: NODE,
             container_name: task.container_name(),
-            addresses: BTreeMap::from([(network_name(), Addresses { v4: address(number), v6: None })]),
+            addresses: BTreeMap::from([(network_name(), Addresses { v4: Some(address(number)), v6: None })]),
             running: false,
             ready: false,
         };
@@ -366,8 +366,8 @@ pub(super) fn network() -> Network {
     Network {
         spec: NetworkSpec { name: network_name(), compose: Default::default() },
         stack: StackName("shop".into()),
-        subnet4: "10.0.0.0/24".parse().unwrap(),
-        gateway4: "10.0.0.1".parse().unwrap(),
+        subnet4: "10.0.0.0/24".parse().ok(),
+        gateway4: "10.0.0.1".parse().ok(),
         subnet6: None,
         gateway6: None,
         nodes: Default::default(),

@@ -39,7 +39,7 @@ fn scene(tasks: &str) -> Scene {
             slot: u32::try_from(number).unwrap(),
             node: if elsewhere { NodeId(2) } else { NODE },
             container_name: format!("shop-web-{number}"),
-            addresses: BTreeMap::from([(network_name(), Addresses { v4: address(number), v6: None })]),
+            addresses: BTreeMap::from([(network_name(), Addresses { v4: Some(address(number)), v6: None })]),
             // Of its own tasks the agent knows better than this.
             running: local.running || !elsewhere,
             ready: local.ready || !elsewhere,

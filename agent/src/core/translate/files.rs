@@ -72,8 +72,7 @@ fn hosts(task: &Task, gateway: Option<IpAddr>) -> Result<String, String> {
         None => hostname(task),
     };
     for endpoint in &task.endpoints {
-        line(&mut text, &endpoint.v4.to_string(), &own);
-        if let Some(address) = endpoint.v6 {
+        for address in endpoint.addresses().each() {
             line(&mut text, &address.to_string(), &own);
         }
     }

@@ -31,7 +31,9 @@ impl About<'_> {
         let addresses: serde_json::Map<String, Value> = task
             .endpoints
             .iter()
-            .map(|endpoint| (endpoint.network.0.clone(), endpoint.v4.to_string().into()))
+            .filter_map(|endpoint| {
+                Some((endpoint.network.0.clone(), endpoint.addresses().each().next()?.to_string().into()))
+            })
             .collect();
         let networks: Vec<&str> = task.endpoints.iter().map(|endpoint| endpoint.network.0.as_str()).collect();
         let (mounts, volumes) = self.mounts(row);
