@@ -298,6 +298,20 @@ fn arrows_between_crates_are_those_of_the_architecture_page() {
     );
 }
 
+/// `cargo run`, the README's first command, refuses to choose between two.
+#[test]
+fn there_is_one_program_to_run() {
+    let metadata = metadata();
+    let default = list(&metadata, "workspace_default_members");
+    let packages = list(&metadata, "packages").iter().filter(|package| default.contains(&package["id"]));
+    let targets = packages.flat_map(|package| list(package, "targets"));
+    let programs: Vec<&str> = targets
+        .filter(|target| list(target, "kind").iter().any(|kind| kind == "bin"))
+        .map(|target| text(target, "name"))
+        .collect();
+    assert_eq!(programs, ["orc"]);
+}
+
 #[test]
 fn pure_crates_depend_on_nothing_impure() {
     let metadata = metadata();
