@@ -156,14 +156,14 @@ impl Shown<'_> {
             }
         }
         match self.stopping {
-            Some(_) => self.stop_aim().show(self.watch.view(), &mut self.renderer),
+            Some(_) => _ = self.stop_aim().show(self.watch.view(), &mut self.renderer),
             // What becomes of them later is told by their output and their ends.
             None if !self.settled => {
-                self.aim.show_until_done(self.watch.view(), &mut self.renderer, &mut self.done);
+                let verdict = self.aim.show_until_done(self.watch.view(), &mut self.renderer, &mut self.done);
+                self.settled = !matches!(verdict, Verdict::Open { .. });
             }
             None => {}
         }
-        self.settled = self.settled || !matches!(self.aim.verdict(self.watch.view()), Verdict::Open { .. });
         Ok(())
     }
 

@@ -36,6 +36,10 @@ impl Aim {
 
     /// Whether the goal is reached, out of reach, or still open.
     pub(crate) fn verdict(&self, view: Option<&StackView>) -> Verdict {
+        self.verdict_at(view, now())
+    }
+
+    fn verdict_at(&self, view: Option<&StackView>, now: Timestamp) -> Verdict {
         let Some(view) = view else {
             // The whole stack is gone, whoever wished for that.
             return if self.goal == Goal::Stopped { Verdict::Reached } else { Verdict::Missed };
@@ -47,12 +51,12 @@ impl Aim {
         if self.leaving.iter().any(|name| view.services.get(name).is_some_and(|service| service.removing)) {
             return Verdict::Open { look_again: None };
         }
-        settle::verdict(view, &self.names, self.goal, now())
+        settle::verdict(view, &self.names, self.goal, now)
     }
 
-    /// Updates every line.
-    pub(crate) fn show(&self, view: Option<&StackView>, renderer: &mut dyn Renderer) {
-        self.show_until_done(view, renderer, &mut BTreeSet::new());
+    /// Updates every line, and answers with the verdict of the same moment.
+    pub(crate) fn show(&self, view: Option<&StackView>, renderer: &mut dyn Renderer) -> Verdict {
+        self.show_until_done(view, renderer, &mut BTreeSet::new())
     }
 
     /// Updates the lines of services that were not done before, and says of which that is no longer true.
@@ -61,8 +65,21 @@ impl Aim {
         view: Option<&StackView>,
         renderer: &mut dyn Renderer,
         done: &mut BTreeSet<String>,
-    ) {
-        let Some(view) = view else { return };
+    ) -> Verdict {
+        self.show_at(view, renderer, done, now())
+    }
+
+    /// Time changes what is shown as well as the verdict. Were one of a later moment than the other, a line could stay
+    /// as it is while nothing more is waited for that would change it.
+    fn show_at(
+        &self,
+        view: Option<&StackView>,
+        renderer: &mut dyn Renderer,
+        done: &mut BTreeSet<String>,
+        now: Timestamp,
+    ) -> Verdict {
+        let verdict = self.verdict_at(view, now);
+        let Some(view) = view else { return verdict };
         if self.goal != Goal::Stopped {
             show_shared(view, renderer);
         }
@@ -71,7 +88,7 @@ impl Aim {
         }
         for name in self.names.iter().filter(|name| !done.contains(*name)).collect::<Vec<_>>() {
             let Some(service) = view.services.get(name) else { continue };
-            let mut step = settle::progress(service, self.goal, now()).step(name);
+            let mut step = settle::progress(service, self.goal, now).step(name);
             if step.status != Status::Working {
                 done.insert(name.clone());
             }
@@ -80,6 +97,7 @@ impl Aim {
             }
             renderer.update(&format!("2 {name}"), step);
         }
+        verdict
     }
 
     /// What still waits will do so in vain.
@@ -191,8 +209,7 @@ pub(crate) async fn settle(watch: &mut StackWatch, aim: &Aim, output: &Output, d
 
 async fn until_verdict(watch: &mut StackWatch, aim: &Aim, renderer: &mut dyn Renderer) -> Outcome<bool> {
     loop {
-        aim.show(watch.view(), renderer);
-        let look_again = match aim.verdict(watch.view()) {
+        let look_again = match aim.show(watch.view(), renderer) {
             Verdict::Reached => return Ok(true),
             Verdict::Missed => return Ok(false),
             Verdict::Open { look_again } => look_again,
@@ -217,5 +234,46 @@ pub(crate) async fn changed(watch: &mut StackWatch, renderer: &mut dyn Renderer)
             changed = watch.changed() => return changed,
             () = tokio::time::sleep(interval) => renderer.tick(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cluster::ContainerState;
+    use cluster::view::Wait;
+
+    use super::*;
+    use crate::limits::STEADY_MS;
+    use crate::words::tests::{service, task};
+
+    /// What was told last.
+    #[derive(Default)]
+    struct Last(Option<Step>);
+
+    impl Renderer for Last {
+        fn update(&mut self, _: &str, step: Step) {
+            self.0 = Some(step);
+        }
+    }
+
+    /// At the moment at which nothing more is waited for but another's port, the reason is on the screen.
+    #[test]
+    fn what_is_shown_and_what_is_waited_for_are_of_one_moment() {
+        let mut young = task(1, Some(ContainerState::Running));
+        let container = young.task.status.container.as_mut().expect("it runs");
+        container.started_at = Some(Timestamp(0));
+        let mut service = service(2, vec![young]);
+        let wait = Wait { reason: "its port is taken".into(), hopeless: false, since: Timestamp(0) };
+        service.pending = [(2, wait)].into();
+        let stack = settle::tests::stack(vec![("web", service)]);
+        let aim = Aim::new(["web".to_owned()], Goal::Healthy);
+        let look = |ms: u64| {
+            let mut last = Last::default();
+            let verdict = aim.show_at(Some(&stack), &mut last, &mut BTreeSet::new(), Timestamp(ms));
+            (verdict, last.0.expect("it is told").note)
+        };
+        let steady = Timestamp(STEADY_MS);
+        assert_eq!(look(STEADY_MS - 1), (Verdict::Open { look_again: Some(steady) }, String::new()));
+        assert_eq!(look(STEADY_MS), (Verdict::Open { look_again: None }, "its port is taken".to_owned()));
     }
 }

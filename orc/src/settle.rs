@@ -348,4 +348,4 @@ fn will_not_do(service: &ServiceView, condition: Condition) -> bool {
 
 #[cfg(test)]
 #[path = "settle_tests.rs"]
-mod tests;
+pub(crate) mod tests;

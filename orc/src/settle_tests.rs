@@ -77,7 +77,7 @@ fn a_service_stands_where_its_worst_task_does() {
     check(&stopped, Stopped, Done, "stopped", "");
 }
 
-fn stack(services: Vec<(&str, ServiceView)>) -> StackView {
+pub(crate) fn stack(services: Vec<(&str, ServiceView)>) -> StackView {
     StackView {
         name: StackName("shop".into()),
         version: Version(1),
