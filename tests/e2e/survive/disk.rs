@@ -30,7 +30,8 @@ fn leave(machine: Machine) {
     machine.shows_nothing_left();
 }
 
-/// The engine's disk is full.
+/// The engine's disk is full: what runs goes on and answers, a wish is refused with the reason, and once there is room
+/// `up` converges.
 #[test]
 fn f10_a_full_disk_must_stop_nothing_and_be_told() {
     let machine = Machine::new("disk-full");
@@ -38,7 +39,8 @@ fn f10_a_full_disk_must_stop_nothing_and_be_told() {
     has_no_room(machine, "dd if=/dev/zero of=ballast bs=64k 2>/dev/null; sync; test -s ballast");
 }
 
-/// The engine's disk has room, but no inode is left.
+/// The engine's disk has room but no inode left: what runs goes on and answers, a wish is refused with the reason, and
+/// once there are some `up` converges.
 #[test]
 fn f13_a_disk_without_inodes_must_stop_nothing_and_be_told() {
     let machine = Machine::new("inodes-full");
@@ -46,8 +48,7 @@ fn f13_a_disk_without_inodes_must_stop_nothing_and_be_told() {
     has_no_room(machine, "i=0; while (: > $i) 2>/dev/null; do i=$((i+1)); done; test $i -gt 9");
 }
 
-/// With the disk filled by this script, what runs goes on and answers, a wish is refused with the reason, and once there
-/// is room `up` converges.
+/// All of this, with the disk filled by this script.
 fn has_no_room(machine: Machine, fill: &str) {
     machine.compose(STACK);
     machine.orc(&["up", "-d", "--wait"]).ok();
