@@ -122,7 +122,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
 }
 
 struct Entries<'de> {
-    entries: std::slice::IterMut<'de, (String, crate::node::Entry)>,
+    entries: std::slice::IterMut<'de, (crate::node::Key, crate::node::Entry)>,
     value: Option<&'de mut Node>,
 }
 

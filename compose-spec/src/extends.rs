@@ -146,7 +146,7 @@ impl Loader<'_> {
             target.service,
             self.shown(path)
         );
-        let known = services.keys().map(String::as_str).filter(|name| *name != heir);
+        let known = services.keys().filter(|name| *name != heir);
         self.report.add(Diagnostic::error(Code::Reference, target.span, message).hint(suggest::defined(
             "services",
             &target.service,

@@ -206,7 +206,7 @@ fn add(document: &mut Node, mut included: Node, loader: &mut Loader<'_>) {
             _ => base,
         };
         if let Some(map) = document.as_map_mut() {
-            map.insert((*section).to_owned(), crate::node::Entry { key, node: merged });
+            map.insert(*section, crate::node::Entry { key, node: merged });
         }
     }
 }

@@ -188,7 +188,9 @@ fn complete(
     let mut profiles = loader.profiles(&scope.environment);
     profiles.extend(select::profiles_of(tree, &loader.request.services, &profiles));
     let disabled = select::take_disabled(tree, &profiles);
-    loaded.requirements = support::requirements(tree, loader.request.target);
+    if !loader.request.no_requirements {
+        loaded.requirements = support::requirements(tree, loader.request.target);
+    }
     if let Some(services) = tree.get_mut("services") {
         for (_, entry) in services.entries_mut() {
             loader.fold_label_files(&mut entry.node);

@@ -1,7 +1,12 @@
 //! The entries of a mapping: a sorted list, since most mappings of a Compose file have a handful of entries.
 
+use smol_str::SmolStr;
+
 use crate::node::Node;
 use crate::source::Span;
+
+/// The text of a key. Short ones, as nearly all are, need no memory beside the entry.
+pub(crate) type Key = SmolStr;
 
 /// Up to how many entries a map that grows has no room to spare.
 const SMALL: usize = 8;
@@ -18,7 +23,7 @@ pub(crate) struct Entry {
 /// Entries by key. The format gives their order no meaning, so they are kept sorted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Map {
-    entries: Vec<(String, Entry)>,
+    entries: Vec<(Key, Entry)>,
 }
 
 impl Map {
@@ -27,7 +32,7 @@ impl Map {
     }
 
     /// A map of entries in any order; of entries with the same key the last one counts.
-    pub(crate) fn from_pairs(mut entries: Vec<(String, Entry)>) -> Self {
+    pub(crate) fn from_pairs(mut entries: Vec<(Key, Entry)>) -> Self {
         if !entries.is_sorted_by(|(a, _), (b, _)| a < b) {
             // The sort is stable, so that the last one of a key comes last, and first once reversed.
             entries.reverse();
@@ -58,14 +63,15 @@ impl Map {
         self.find(key).is_ok()
     }
 
-    pub(crate) fn insert(&mut self, key: String, entry: Entry) {
+    pub(crate) fn insert(&mut self, key: impl Into<Key>, entry: Entry) {
+        let key = key.into();
         match self.find(&key) {
             Ok(index) => self.entries[index].1 = entry,
             Err(index) => self.insert_at(index, key, entry),
         }
     }
 
-    fn insert_at(&mut self, index: usize, key: String, entry: Entry) {
+    fn insert_at(&mut self, index: usize, key: Key, entry: Entry) {
         // What is made entry by entry mostly stays small, and there are many such maps: no room is kept in them.
         if self.entries.len() < SMALL {
             self.entries.reserve_exact(1);
@@ -74,7 +80,8 @@ impl Map {
     }
 
     /// Adds an entry unless the key is there.
-    pub(crate) fn insert_new(&mut self, key: String, entry: Entry) {
+    pub(crate) fn insert_new(&mut self, key: impl Into<Key>, entry: Entry) {
+        let key = key.into();
         if let Err(index) = self.find(&key) {
             self.insert_at(index, key, entry);
         }
@@ -113,8 +120,8 @@ impl Map {
         self.entries.is_empty()
     }
 
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &String> + Clone {
-        self.entries.iter().map(|(key, _)| key)
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> + Clone {
+        self.entries.iter().map(|(key, _)| key.as_str())
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Entry)> {
@@ -126,12 +133,12 @@ impl Map {
     }
 
     /// The entries themselves, in order.
-    pub(crate) fn as_mut_slice(&mut self) -> &mut [(String, Entry)] {
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [(Key, Entry)] {
         &mut self.entries
     }
 
     /// The entries themselves, in order.
-    pub(crate) fn into_entries(self) -> Vec<(String, Entry)> {
+    pub(crate) fn into_entries(self) -> Vec<(Key, Entry)> {
         self.entries
     }
 }
@@ -156,12 +163,12 @@ mod tests {
 
     #[test]
     fn entries_are_sorted_and_the_last_of_a_key_counts() {
-        let pairs = [("b", 1), ("a", 2), ("b", 3)].map(|(key, n)| (key.to_owned(), entry(n)));
+        let pairs = [("b", 1), ("a", 2), ("b", 3)].map(|(key, n)| (Key::new(key), entry(n)));
         let mut map = Map::from_pairs(pairs.into());
         assert_eq!(shown(&map), "a2b3");
-        map.insert("ab".to_owned(), entry(4));
-        map.insert("a".to_owned(), entry(5));
-        map.insert_new("a".to_owned(), entry(6));
+        map.insert("ab", entry(4));
+        map.insert("a", entry(5));
+        map.insert_new("a", entry(6));
         assert_eq!(shown(&map), "a5ab4b3");
         assert!(map.remove("ab").is_some() && map.remove("x").is_none());
         assert_eq!(shown(&map), "a5b3");
@@ -170,7 +177,7 @@ mod tests {
     #[test]
     fn maps_merge_in_order() {
         let map = |pairs: &[(&str, i64)]| {
-            Map::from_pairs(pairs.iter().map(|(key, n)| ((*key).to_owned(), entry(*n))).collect())
+            Map::from_pairs(pairs.iter().map(|(key, n)| (Key::new(key), entry(*n))).collect())
         };
         let mut base = map(&[("a", 1), ("c", 1), ("d", 1)]);
         base.merge(map(&[("b", 2), ("c", 2), ("e", 2)]), |_, _, over| over);

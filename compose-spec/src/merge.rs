@@ -195,7 +195,7 @@ pub(crate) fn into_dependencies(node: Node) -> Node {
 fn from_names(node: Node, value: impl Fn(crate::source::Span) -> Node) -> Node {
     let Value::Seq(items) = node.value else { return node };
     let entries = items.into_iter().filter_map(|item| match item.value {
-        Value::String(name) => Some((name, Entry { key: item.span, node: value(item.span) })),
+        Value::String(name) => Some((name.into(), Entry { key: item.span, node: value(item.span) })),
         _ => None,
     });
     Node::new(Value::Map(Map::from_pairs(entries.collect())), node.span)

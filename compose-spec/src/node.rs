@@ -1,6 +1,6 @@
 //! The tree of a YAML text in which every value knows its place.
 
-pub(crate) use crate::map::{Entry, Map};
+pub(crate) use crate::map::{Entry, Key, Map};
 use crate::source::Span;
 
 /// A value and where it stands.
@@ -139,7 +139,7 @@ impl Node {
     pub(crate) fn set(&mut self, key: &str, value: Value) {
         let span = self.span;
         if let Some(map) = self.as_map_mut() {
-            map.insert(key.to_owned(), Entry { key: span, node: Node::new(value, span) });
+            map.insert(key, Entry { key: span, node: Node::new(value, span) });
         }
     }
 

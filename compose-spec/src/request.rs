@@ -44,6 +44,8 @@ pub struct LoadRequest {
     pub no_env_resolution: bool,
     /// What the project is to run on; decides what [`Loaded::requirements`] lists.
     pub target: Target,
+    /// Leave [`Loaded::requirements`] empty, for those who only want to see the project.
+    pub no_requirements: bool,
 }
 
 /// What came of a request.

@@ -95,18 +95,18 @@ pub(crate) fn port_range(text: &str) -> Result<(u16, u16), String> {
 
 /// A mount as the short form says it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ShortMount {
-    pub(crate) source: String,
-    pub(crate) target: String,
+pub(crate) struct ShortMount<'a> {
+    pub(crate) source: &'a str,
+    pub(crate) target: &'a str,
     pub(crate) read_only: bool,
     pub(crate) nocopy: bool,
-    pub(crate) propagation: Option<String>,
-    pub(crate) selinux: Option<String>,
+    pub(crate) propagation: Option<&'a str>,
+    pub(crate) selinux: Option<&'a str>,
     /// Options that mean nothing; the reference ignores them too.
-    pub(crate) unknown: Vec<String>,
+    pub(crate) unknown: Vec<&'a str>,
 }
 
-impl ShortMount {
+impl ShortMount<'_> {
     /// Whether the source is a path of the host (else a volume).
     pub(crate) fn is_bind(&self) -> bool {
         let mut chars = self.source.chars();
@@ -123,28 +123,24 @@ impl ShortMount {
 ///
 /// # Errors
 /// Says which part is wrong.
-pub(crate) fn parse_mount(text: &str) -> Result<ShortMount, String> {
+pub(crate) fn parse_mount(text: &str) -> Result<ShortMount<'_>, String> {
     if text.is_empty() {
         return Err("it is empty".to_owned());
     }
     let mut mount = ShortMount::default();
     if text.chars().count() <= 2 {
-        text.clone_into(&mut mount.target);
+        mount.target = text;
         return Ok(mount);
     }
     let sections = sections(text);
-    if sections.iter().any(String::is_empty) {
+    if sections.contains(&"") {
         return Err("a part between the colons is empty".to_owned());
     }
-    match sections.as_slice() {
-        [target] => mount.target.clone_from(target),
-        [source, target] => {
-            mount.source.clone_from(source);
-            mount.target.clone_from(target);
-        }
+    match *sections.as_slice() {
+        [target] => mount.target = target,
+        [source, target] => (mount.source, mount.target) = (source, target),
         [source, target, options] => {
-            mount.source.clone_from(source);
-            mount.target.clone_from(target);
+            (mount.source, mount.target) = (source, target);
             options.split(',').for_each(|option| set_option(&mut mount, option));
         }
         _ => return Err("it has too many colons".to_owned()),
@@ -153,42 +149,46 @@ pub(crate) fn parse_mount(text: &str) -> Result<ShortMount, String> {
 }
 
 /// The parts between colons, where the colon after a single letter does not separate.
-fn sections(text: &str) -> Vec<String> {
-    let mut sections = vec![String::new()];
-    for c in text.chars() {
-        // There is always a last section.
-        let Some(current) = sections.last_mut() else { break };
-        let drive = current.chars().count() == 1 && current.starts_with(char::is_alphabetic);
-        if c == ':' && !drive {
-            sections.push(String::new());
-        } else {
-            current.push(c);
+fn sections(text: &str) -> Vec<&str> {
+    let mut sections = Vec::with_capacity(3);
+    let mut begin = 0;
+    for (at, _) in text.match_indices(':') {
+        let mut chars = text[begin..at].chars();
+        let drive = chars.next().is_some_and(char::is_alphabetic) && chars.next().is_none();
+        if !drive {
+            sections.push(&text[begin..at]);
+            begin = at + 1;
         }
     }
+    sections.push(&text[begin..]);
     sections
 }
 
-fn set_option(mount: &mut ShortMount, option: &str) {
+fn set_option<'a>(mount: &mut ShortMount<'a>, option: &'a str) {
     match option {
         "ro" => mount.read_only = true,
         "rw" => mount.read_only = false,
         "nocopy" => mount.nocopy = true,
-        "z" | "Z" => mount.selinux = Some(option.to_owned()),
+        "z" | "Z" => mount.selinux = Some(option),
         "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave" => {
-            mount.propagation = Some(option.to_owned());
+            mount.propagation = Some(option);
         }
-        _ => mount.unknown.push(option.to_owned()),
+        _ => mount.unknown.push(option),
     }
 }
 
 /// The path in the container that a short mount is about, as it identifies the mount.
 pub(crate) fn mount_target(text: &str) -> String {
-    parse_mount(text).map_or_else(|_| text.to_owned(), |mount| clean_path(&mount.target))
+    parse_mount(text).map_or_else(|_| text.to_owned(), |mount| clean_path(mount.target))
 }
 
 /// A path without `.`, `..`, doubled and trailing slashes, as Go's `path.Clean`.
 pub(crate) fn clean_path(path: &str) -> String {
-    let rooted = path.starts_with('/');
+    let below = path.strip_prefix('/');
+    if below.unwrap_or(path).split('/').all(|part| !matches!(part, "" | "." | "..")) {
+        return path.to_owned();
+    }
+    let rooted = below.is_some();
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {
@@ -360,7 +360,7 @@ mod tests {
             (r"c:\a:/b", r"c:\a", "/b", true),
         ] {
             let mount = parse_mount(text).unwrap_or_else(|e| panic!("{text}: {e}"));
-            assert_eq!((mount.source.as_str(), mount.target.as_str()), (source, target), "{text}");
+            assert_eq!((mount.source, mount.target), (source, target), "{text}");
             assert_eq!(mount.is_bind(), bind, "{text}");
         }
         for text in ["", "data:", "./x:/data:ro:rw", ":/data"] {

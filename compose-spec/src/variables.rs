@@ -59,7 +59,7 @@ impl Loader<'_> {
         }
         if !folded.is_empty() {
             let node = Node::new(Value::Map(folded), files.span);
-            map.insert("environment".to_owned(), Entry { key: files.span, node });
+            map.insert("environment", Entry { key: files.span, node });
         }
     }
 
@@ -123,7 +123,7 @@ impl Loader<'_> {
         }
         if let Some(map) = service.as_map_mut() {
             let node = Node::new(Value::Map(folded), files.span);
-            map.insert("labels".to_owned(), Entry { key: files.span, node });
+            map.insert("labels", Entry { key: files.span, node });
         }
     }
 }

@@ -8,7 +8,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::limits;
-use crate::node::{Entry, Map, Node, Tag, Value};
+use crate::node::{Entry, Key, Map, Node, Tag, Value};
 use crate::report::Report;
 use crate::source::{FileId, Span};
 use crate::yaml_indent::{BadIndent, Indents};
@@ -149,7 +149,7 @@ impl<'a> Builder<'a> {
         let before = self.nodes;
         let (anchor, tag, value) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                (anchor, compose_tag(tag.as_ref()), self.scalar(&text, style, tag.as_ref(), place)?)
+                (anchor, compose_tag(tag.as_ref()), self.scalar(text, style, tag.as_ref(), place)?)
             }
             Event::SequenceStart(anchor, tag) => {
                 self.open_anchors += usize::from(anchor > 0);
@@ -175,21 +175,19 @@ impl<'a> Builder<'a> {
 
     fn scalar(
         &self,
-        text: &str,
+        text: Cow<'_, str>,
         style: ScalarStyle,
         tag: Option<&Cow<'_, YamlTag>>,
         span: Span,
     ) -> Result<Value, Diagnostic> {
         if let Some(tag) = tag.filter(|tag| tag.is_yaml_core_schema()) {
-            return resolve_tagged(&tag.suffix, text).ok_or_else(|| {
+            return resolve_tagged(&tag.suffix, &text).ok_or_else(|| {
                 let message = format!("`{text}` cannot be read as `!!{}`", tag.suffix);
                 Diagnostic::error(Code::Yaml, span, message)
             });
         }
-        Ok(match style {
-            ScalarStyle::Plain => resolve_plain(text),
-            _ => Value::String(text.to_owned()),
-        })
+        let resolved = if style == ScalarStyle::Plain { resolve_plain(&text) } else { None };
+        Ok(resolved.unwrap_or_else(|| Value::String(text.into_owned())))
     }
 
     fn sequence(&mut self, events: &mut Events<'_>, depth: usize) -> Result<Value, Diagnostic> {
@@ -206,7 +204,7 @@ impl<'a> Builder<'a> {
     }
 
     fn mapping(&mut self, events: &mut Events<'_>, depth: usize) -> Result<Value, Diagnostic> {
-        let mut entries: Vec<(String, Entry)> = Vec::new();
+        let mut entries: Vec<(Key, Entry)> = Vec::new();
         let mut merge: Option<(Span, Node)> = None;
         loop {
             let (event, span) = self.next(events)?;
@@ -245,10 +243,17 @@ impl<'a> Builder<'a> {
         span: saphyr_parser::Span,
         events: &mut Events<'_>,
         depth: usize,
-    ) -> Result<Option<String>, Diagnostic> {
+    ) -> Result<Option<Key>, Diagnostic> {
+        let event = match event {
+            Event::Scalar(text, ScalarStyle::Plain, 0, None) if resolve_plain(&text).is_none() => {
+                self.count(1, self.span(span))?;
+                return Ok(Some(text.into()));
+            }
+            other => other,
+        };
         let node = self.node(event, span, events, depth + 1)?;
         if let Value::String(text) = node.value {
-            return Ok(Some(text));
+            return Ok(Some(text.into()));
         }
         let finding = Diagnostic::error(
             Code::Yaml,

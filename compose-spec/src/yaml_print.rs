@@ -3,7 +3,6 @@
 
 use serde_json::Value;
 
-use crate::node;
 use crate::yaml_scalar::resolve_plain;
 
 /// The sections of a file in the order in which people expect them; others follow by name.
@@ -31,10 +30,14 @@ pub(crate) fn print(file: &Value) -> String {
 
 /// A mapping's entry on lines of its own.
 fn entry(out: &mut String, key: &str, content: &Value, indent: usize) {
-    out.push_str(&" ".repeat(indent));
-    out.push_str(&scalar(key));
+    pad(out, indent);
+    scalar(out, key);
     out.push(':');
     value(out, content, indent + 2);
+}
+
+fn pad(out: &mut String, columns: usize) {
+    out.extend(std::iter::repeat_n(' ', columns));
 }
 
 /// What stands behind a colon or a dash; `indent` is where lines below it begin. Ends the line.
@@ -53,7 +56,7 @@ fn value(out: &mut String, content: &Value, indent: usize) {
         Value::String(text) if fits_block(text) => block(out, text, indent),
         _ => {
             out.push(' ');
-            out.push_str(&inline(content));
+            inline(out, content);
             out.push('\n');
         }
     }
@@ -62,7 +65,7 @@ fn value(out: &mut String, content: &Value, indent: usize) {
 /// A list's entry. A mapping begins on the line of the dash.
 fn item(out: &mut String, content: &Value, indent: usize) {
     let start = out.len();
-    out.push_str(&" ".repeat(indent));
+    pad(out, indent);
     out.push('-');
     match content {
         Value::Object(map) if !map.is_empty() => {
@@ -77,12 +80,12 @@ fn item(out: &mut String, content: &Value, indent: usize) {
     }
 }
 
-fn inline(content: &Value) -> String {
+fn inline(out: &mut String, content: &Value) {
     match content {
-        Value::String(text) => scalar(text),
-        Value::Object(_) => "{}".to_owned(),
-        Value::Array(_) => "[]".to_owned(),
-        other => other.to_string(),
+        Value::String(text) => scalar(out, text),
+        Value::Object(_) => out.push_str("{}"),
+        Value::Array(_) => out.push_str("[]"),
+        other => out.push_str(&other.to_string()),
     }
 }
 
@@ -104,7 +107,7 @@ fn block(out: &mut String, text: &str, indent: usize) {
     out.push_str(&format!(" |{keep}\n"));
     for line in text.lines() {
         if !line.is_empty() {
-            out.push_str(&" ".repeat(indent));
+            pad(out, indent);
             out.push_str(line);
         }
         out.push('\n');
@@ -112,27 +115,33 @@ fn block(out: &mut String, text: &str, indent: usize) {
 }
 
 /// A text on one line, in quotes where it needs them.
-fn scalar(text: &str) -> String {
+fn scalar(out: &mut String, text: &str) {
     if is_plain(text) {
-        text.to_owned()
+        out.push_str(text);
     } else if text.chars().all(is_printable) {
-        format!("'{}'", text.replace('\'', "''"))
+        out.push('\'');
+        out.push_str(&text.replace('\'', "''"));
+        out.push('\'');
     } else {
-        let mut out = String::from("\"");
-        for c in text.chars() {
-            match c {
-                '"' => out.push_str("\\\""),
-                '\\' => out.push_str("\\\\"),
-                '\n' => out.push_str("\\n"),
-                '\t' => out.push_str("\\t"),
-                '\r' => out.push_str("\\r"),
-                c if is_printable(c) => out.push(c),
-                c => out.push_str(&format!("\\U{:08X}", u32::from(c))),
-            }
-        }
-        out.push('"');
-        out
+        quoted(out, text);
     }
+}
+
+/// A text in double quotes, where each character can be written somehow.
+fn quoted(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\r' => out.push_str("\\r"),
+            c if is_printable(c) => out.push(c),
+            c => out.push_str(&format!("\\U{:08X}", u32::from(c))),
+        }
+    }
+    out.push('"');
 }
 
 /// Whether a character stands for itself inside of single quotes and blocks.
@@ -153,8 +162,8 @@ fn is_plain(text: &str) -> bool {
         && !text.contains(": ")
         && !text.ends_with([':', ' '])
         && !number_like
-        && !OLD_WORDS.contains(&text.to_ascii_lowercase().as_str())
-        && matches!(resolve_plain(text), node::Value::String(read) if read == text)
+        && !OLD_WORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
+        && resolve_plain(text).is_none()
 }
 
 #[cfg(test)]

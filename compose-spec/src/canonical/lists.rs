@@ -4,7 +4,7 @@ use super::values::wrong;
 use super::{from_text, replace};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::merge::into_dependencies;
-use crate::node::{Entry, Map, Node, Value};
+use crate::node::{Entry, Key, Map, Node, Value};
 use crate::place::Place;
 use crate::short;
 
@@ -35,8 +35,8 @@ pub(super) fn settle_pairs(node: &mut Node, missing: Value) {
             for item in std::mem::take(items) {
                 let Value::String(text) = item.value else { continue };
                 let (key, value) = match text.split_once('=') {
-                    Some((key, value)) => (key.to_owned(), Value::String(value.to_owned())),
-                    None => (text, missing.clone()),
+                    Some((key, value)) => (Key::new(key), Value::String(value.to_owned())),
+                    None => (text.into(), missing.clone()),
                 };
                 entries.push((key, Entry { key: item.span, node: Node::new(value, item.span) }));
             }

@@ -100,7 +100,7 @@ impl Canonical<'_> {
                 Some(_) => {}
                 None => {
                     if let Some(map) = node.as_map_mut() {
-                        map.insert("name".to_owned(), Entry { key: name.span, node: name });
+                        map.insert("name", Entry { key: name.span, node: name });
                     }
                 }
             }

@@ -71,25 +71,25 @@ pub(super) fn settle_mount(
                 .hint("give the volume a name of two letters or more"),
         );
     }
-    *node = mount_node(mount, node.span);
+    *node = mount_node(&mount, node.span);
     Ok(())
 }
 
-pub(super) fn mount_node(mount: short::ShortMount, span: Span) -> Node {
+fn mount_node(mount: &short::ShortMount<'_>, span: Span) -> Node {
     let kind = if mount.is_bind() { "bind" } else { "volume" };
     let mut node = Node::empty_map(span);
     node.set("type", Value::String(kind.to_owned()));
     if !mount.source.is_empty() {
-        node.set("source", Value::String(mount.source));
+        node.set("source", Value::String(mount.source.to_owned()));
     }
-    node.set("target", Value::String(mount.target));
+    node.set("target", Value::String(mount.target.to_owned()));
     if mount.read_only {
         node.set("read_only", Value::Bool(true));
     }
     let mut bind = Node::empty_map(span);
     for (key, value) in [("propagation", mount.propagation), ("selinux", mount.selinux)] {
         if let Some(value) = value {
-            bind.set(key, Value::String(value));
+            bind.set(key, Value::String(value.to_owned()));
         }
     }
     let mut volume = Node::empty_map(span);

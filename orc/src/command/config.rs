@@ -111,6 +111,7 @@ pub(crate) fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
         no_path_resolution: args.no_path_resolution,
         no_consistency: args.no_consistency,
         no_env_resolution: args.no_env_resolution,
+        no_requirements: !args.check,
         ..project::request(global, &args.names)?
     };
     let mut loaded = project::load(&request, output)?;
@@ -124,6 +125,8 @@ pub(crate) fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
         config_pin::keep_images(&mut loaded);
     }
     let text = text(args, &loaded)?;
+    // The process ends with this. To give back a large project piece by piece would take longer than to print it.
+    std::mem::forget(loaded);
     match &args.output {
         _ if args.quiet => Ok(()),
         Some(path) => std::fs::write(path, text).doing(|| format!("cannot write `{}`", path.display())),
