@@ -113,6 +113,9 @@ pub struct TaskStatus {
     /// The task's generation when the agent last had a problem to tell.
     #[serde(default)]
     pub generation: u64,
+    /// The task's generation when the agent last knew of a wish to stop it and had nothing of it running.
+    #[serde(default)]
+    pub rests: Option<u64>,
 }
 
 /// Something that keeps a task from getting on.
@@ -223,6 +226,13 @@ impl Task {
     /// Its container has a living process, of whatever generation: it runs, is frozen, or is being stopped.
     pub fn is_alive(&self) -> bool {
         self.container().is_some_and(ContainerStatus::is_alive)
+    }
+
+    /// It is to stop, its agent knows, and nothing of it runs: not even a start that was under way is to come.
+    pub fn rests(&self) -> bool {
+        matches!(self.desired, Desired::Stop(_))
+            && self.status.rests.is_some_and(|generation| generation >= self.generation)
+            && !self.is_alive()
     }
 
     /// The container runs and its present generation has been started.

@@ -207,11 +207,13 @@ fn stopping(view: &TaskView) -> Look {
     use ContainerState::{Paused, Restarting, Running, Stopping};
     let container = view.task.container();
     let runs = container.is_some_and(|c| matches!(c.state, Running | Paused | Restarting { .. } | Stopping));
+    let goes = matches!(view.task.desired, Desired::Remove(_));
     match view.task.problem() {
-        _ if !runs => Look::new(Class::Done, "stopped"),
+        _ if view.task.rests() || (goes && !runs) => Look::new(Class::Done, "stopped"),
         // It was killed and does not end: no waiting helps.
-        Some(problem) => Look::new(Class::Failed, "stopping").note(&problem.message),
-        None => Look::new(Class::Working, "stopping")
+        Some(problem) if runs => Look::new(Class::Failed, "stopping").note(&problem.message),
+        // What was never started may be on its way to that: it rests when its agent says so.
+        _ => Look::new(Class::Working, "stopping")
             .note(view.waits.as_ref().map_or("", |wait| wait.reason.as_str())),
     }
 }

@@ -48,7 +48,7 @@ fn running(id: u64) -> TaskView {
 
 #[test]
 fn a_service_stands_where_its_worst_task_does() {
-    use Goal::{Healthy, Started, Stopped};
+    use Goal::{Healthy, Started};
     use Status::{Done, Failed, Working};
     let check = |service: &ServiceView, goal: Goal, status: Status, text: &str, note: &str| {
         let found = progress(service, goal, NOW).step("web");
@@ -65,16 +65,35 @@ fn a_service_stands_where_its_worst_task_does() {
     check(&service(1, vec![exited(1, 127, Some("no"))]), Started, Failed, "0/1 exited (127)", "no");
     check(&service(1, vec![looping(1, 0)]), Started, Failed, "0/1 restarting", "exited (3)");
     check(&service(1, vec![looping(1, 1)]), Healthy, Working, "0/1 restarting", "exited (3), restarted once");
-    check(&service(1, vec![running(1)]), Stopped, Working, "stopping", "");
-    check(&service(1, vec![exited(1, 3, None)]), Stopped, Done, "stopped", "");
-    check(&service(1, vec![]), Stopped, Done, "stopped", "");
     let mut old = running(1);
     old.current = false;
     check(&service(1, vec![old, running(2)]), Started, Working, "1/1 running", "");
     let mut stopped = service(1, vec![exited(1, 0, None)]);
     stopped.run = Run::Stopped(StopHow::default());
     check(&stopped, Started, Failed, "stopped", "somebody else asked for that meanwhile");
-    check(&stopped, Stopped, Done, "stopped", "");
+}
+
+/// What is told to stop may be on its way to its start: only its agent knows when it rests.
+#[test]
+fn a_stop_is_done_when_the_agent_says_so() {
+    let check =
+        |state: Option<ContainerState>, desired: Desired, rests: Option<u64>, expect: (Status, &str)| {
+            let mut view = task(1, state);
+            (view.task.desired, view.task.generation, view.task.status.rests) = (desired, 2, rests);
+            let found = progress(&service(1, vec![view]), Goal::Stopped, NOW).step("web");
+            assert_eq!((found.status, found.text.as_str()), expect);
+        };
+    let (done, open) = ((Status::Done, "stopped"), (Status::Working, "stopping"));
+    let (stop, remove) = (Desired::Stop(StopHow::default()), Desired::Remove(StopHow::default()));
+    check(Some(ContainerState::Running), Desired::Run, None, open);
+    check(Some(ContainerState::Exited), Desired::Run, None, open);
+    check(Some(ContainerState::Exited), stop.clone(), None, open);
+    check(None, stop.clone(), Some(1), open);
+    check(None, stop.clone(), Some(2), done);
+    check(Some(ContainerState::Exited), stop.clone(), Some(2), done);
+    check(Some(ContainerState::Running), stop, Some(2), open);
+    check(Some(ContainerState::Stopping), remove.clone(), None, open);
+    check(None, remove, None, done);
 }
 
 pub(crate) fn stack(services: Vec<(&str, ServiceView)>) -> StackView {

@@ -177,7 +177,7 @@ pub(crate) mod tests {
                 gate: Gate::Open,
                 generation: 1,
                 restart_how: Default::default(),
-                status: TaskStatus { phase, at: Timestamp(0), container, problem: None, generation: 1 },
+                status: TaskStatus { phase, container, generation: 1, ..TaskStatus::default() },
                 forced: 0,
                 volumes_renewed: 0,
                 created_at: Timestamp(1_000),

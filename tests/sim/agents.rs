@@ -214,7 +214,9 @@ impl World {
         match output {
             Output::Do(id, action) => {
                 self.agents[agent].open.insert(id, action.clone());
-                let took = self.rng.range(0, 40);
+                // A busy machine takes its time over one in twenty.
+                let longest = if self.rng.percent(5) { 2_000 } else { 40 };
+                let took = self.rng.range(0, longest);
                 let fails = self.faults && may_fail(&action) && self.rng.percent(3);
                 self.later(took, Event::ActionEnds { agent, life, id, action: Box::new(action), fails });
             }

@@ -22,6 +22,8 @@ pub(crate) enum Wish {
     Down { volumes: bool },
     Scale { web: u32 },
     Restart,
+    Stop,
+    Start,
 }
 
 /// A wish that was sent, until its answer.
@@ -57,14 +59,16 @@ impl User {
             all => rng.percent(30).then(|| all[rng.index(all.len())]),
         };
         let web = u32::try_from(rng.range(1, 5)).expect("small");
-        let wish = match rng.range(0, 10) {
+        let wish = match rng.range(0, 12) {
             0..=5 => {
                 let image = u8::try_from(rng.range(0, 3)).expect("small");
                 Wish::Up { web, image, force: rng.percent(10), expected }
             }
             6 => Wish::Down { volumes: rng.percent(50) },
             7 | 8 => Wish::Scale { web },
-            _ => Wish::Restart,
+            9 => Wish::Restart,
+            10 => Wish::Stop,
+            _ => Wish::Start,
         };
         (stack, wish)
     }
@@ -125,7 +129,13 @@ fn change(stack: usize, wish: &Wish) -> ChangeKind {
         Wish::Down { volumes } => ChangeKind::RemoveStack { stack: name, volumes: *volumes, only: None, how },
         Wish::Scale { web } => ChangeKind::Scale { replicas: [(web_key, *web)].into() },
         Wish::Restart => ChangeKind::SetRun { services: vec![web_key], action: RunAction::Restart(how) },
+        Wish::Stop => ChangeKind::SetRun { services: all(&name), action: RunAction::Stop(how) },
+        Wish::Start => ChangeKind::SetRun { services: all(&name), action: RunAction::Start },
     }
+}
+
+fn all(stack: &StackName) -> Vec<ServiceKey> {
+    ["seed", "store", "web"].map(|service| ServiceKey::new(stack, service)).into()
 }
 
 /// A store with a volume and a health check, a job that fills it, and servers that wait for both.

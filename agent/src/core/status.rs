@@ -6,7 +6,7 @@ use super::health::Monitor;
 use super::restart::Verdict;
 use super::shared::Trouble;
 use super::stop::Stop;
-use super::task::{Container, Machine, Wish};
+use super::task::{Container, Machine, Step, Wish};
 
 impl Machine {
     /// The status that the manager does not know yet. `conflict`: a host port of its service that is taken.
@@ -25,12 +25,20 @@ impl Machine {
             // Worth telling only with a problem: whose it is.
             generation: if problem.is_some() { generation } else { self.reported.generation },
             problem,
+            rests: if self.rests(synced) { Some(generation) } else { self.reported.rests },
         };
         if status == self.reported {
             return None;
         }
         self.reported = TaskStatus { at: now, ..status };
         Some(self.reported.clone())
+    }
+
+    /// It is to be stopped, and there is nothing (left) to stop, nor on its way to be started.
+    fn rests(&self, synced: bool) -> bool {
+        let starts = matches!(self.doing, Some((_, Step::Start | Step::PreStart | Step::EndPreStart)));
+        let runs = matches!(self.container, Container::Running { .. });
+        matches!(self.wish(synced), Wish::Still(_)) && !runs && !starts
     }
 
     fn problem(&self, now: Timestamp) -> Option<Problem> {

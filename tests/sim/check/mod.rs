@@ -32,6 +32,8 @@ pub(crate) struct Checks {
     furthest: BTreeMap<TaskId, (Phase, bool, u64)>,
     /// Tasks that the manager gave up together with their lost node: their containers may still run there.
     given_up: BTreeSet<TaskId>,
+    /// Tasks whose agents have said that nothing of them runs, nor will.
+    resting: BTreeSet<TaskId>,
     /// What services have really come to, as seen on the machines.
     reached: BTreeSet<(ServiceKey, Condition)>,
     started: BTreeSet<TaskId>,
@@ -56,6 +58,7 @@ impl Checks {
         self.version = state.index;
         state::nothing_is_given_twice(state)?;
         self.availability.look_at(state)?;
+        self.resting = state.tasks.values().filter(|task| task.rests()).map(|task| task.id).collect();
         self.forward_only(state)
     }
 
@@ -90,6 +93,7 @@ impl Checks {
             for seen in std::mem::take(&mut machine.seen) {
                 self.saw(&seen)?;
             }
+            physical::rests(machine, &self.resting)?;
             running.look_at(machine, &self.given_up, |task| {
                 let known = self.known.get(&task)?;
                 let most = if update::starts_first(&known.spec) { 2 } else { 1 };

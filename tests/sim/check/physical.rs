@@ -43,6 +43,14 @@ impl Running {
     }
 }
 
+/// Who waits for a stop is told that it is done when the agent says that the task rests: then nothing of it may run.
+pub(super) fn rests(machine: &Machine, resting: &BTreeSet<TaskId>) -> Result<(), Violation> {
+    match machine.containers.keys().find(|task| machine.is_running(**task) && resting.contains(task)) {
+        Some(task) => Err(format!("task {task} runs, though it was said to rest")),
+        None => Ok(()),
+    }
+}
+
 /// Why what runs is not yet what was wished for.
 pub(crate) fn is_fulfilled(
     state: &State,
