@@ -173,6 +173,15 @@ impl Cgroup {
         Ok(pids)
     }
 
+    /// What would take more memory than the limit waits from now on until there is some (v1 only; see "OOM Control"
+    /// in the kernel's cgroup-v1/memory.rst).
+    pub(crate) fn disable_oom_killer(&self) -> io::Result<()> {
+        match self.controller("memory") {
+            Some(folder) => fs::write(folder.join("memory.oom_control"), "1"),
+            None => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
     /// How many processes the kernel killed here because the memory limit was reached.
     pub(crate) fn oom_kills(&self) -> u64 {
         let file = match (self.controller("memory"), self.unified()) {

@@ -240,6 +240,8 @@ pub struct Resources {
     pub oom_score_adj: Option<i32>,
     /// 0 to 100; cgroup v1 only.
     pub memory_swappiness: Option<u64>,
+    /// What would take more than `memory_bytes` waits instead of being killed; cgroup v1 only.
+    pub oom_kill_disable: bool,
     /// Size of `/dev/shm`; the default is 64 MiB, and with 0 there is none.
     pub shm_bytes: Option<u64>,
     /// Time in each period that real-time processes may use, in microseconds; cgroup v1 only.

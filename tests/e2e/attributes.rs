@@ -142,6 +142,31 @@ fn what_only_version_1_of_cgroups_has_must_hold_there_and_be_refused_elsewhere()
 }
 
 #[test]
+fn what_takes_too_much_memory_must_wait_where_it_is_not_to_be_killed() {
+    let machine = Machine::new("oom-waits");
+    machine.compose(
+        "
+services:
+  box: {image: orc/demo, command: [demo, alloc, '200'], mem_limit: 32m, oom_kill_disable: true}
+",
+    );
+    let up = machine.orc(&["up", "-d"]);
+    if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        up.exits(1).says("`oom_kill_disable` needs cgroup v1");
+    } else {
+        up.ok();
+        let pid = machine.pids_of("demo alloc")[0];
+        let group = "/sys/fs/cgroup/memory$(sed -n 's/.*:memory://p' /proc/PID/cgroup)";
+        let look = format!("cat {}/memory.oom_control", group.replace("PID", &pid.to_string()));
+        eventually("it waits", || machine.shell(&look).stdout.contains("under_oom 1"));
+        machine.shell(&look).says("oom_kill 0");
+        assert_eq!(machine.pids_of("demo alloc"), [pid], "nothing was killed");
+    }
+    machine.orc(&["down", "-t", "0"]).ok();
+    machine.leaves_nothing();
+}
+
+#[test]
 fn time_for_real_time_processes_must_be_given_where_the_kernel_can() {
     let machine = Machine::new("real-time");
     machine.compose(

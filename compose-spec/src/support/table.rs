@@ -23,7 +23,7 @@ pub(super) const TABLE: &[(&str, Support)] = &[
     ("networks.*.external", Honoured),
     ("networks.*.internal", Honoured),
     ("networks.*.ipam", Honoured),
-    ("networks.*.ipam.options", Needs("options of address management")),
+    ("networks.*.ipam.options", Refused("address management has no options here")),
     ("secrets.*", Honoured),
     ("secrets.*.driver", Refused("there are no secret drivers")),
     ("secrets.*.driver_opts", Refused("there are no secret drivers")),
@@ -117,10 +117,7 @@ pub(super) const TABLE: &[(&str, Support)] = &[
     ("services.*.networks.*.link_local_ips", Honoured),
     ("services.*.networks.*.mac_address", Honoured),
     ("services.*.networks.*.priority", Honoured),
-    (
-        "services.*.oom_kill_disable",
-        Needs("containers without the kernel's killer of what takes too much memory"),
-    ),
+    ("services.*.oom_kill_disable", Requires("cgroup v1")),
     ("services.*.oom_score_adj", Honoured),
     ("services.*.pid", Honoured),
     ("services.*.pids_limit", Honoured),
@@ -314,7 +311,7 @@ pub(super) const KEYS: &[(&str, &[&str], Support)] = &[
     ),
 ];
 
-/// Values of otherwise unsupported attributes that mean what the engine does anyway.
+/// Values of attributes that are not simply honoured, which mean what the engine does anyway.
 pub(super) const SAME_AS_UNSET: &[(&str, &str)] = &[
     ("configs.*.external", "false"),
     ("secrets.*.external", "false"),

@@ -133,6 +133,12 @@ fn start(bundle: &Bundle, folders: &Folders, cgroup: &Cgroup) -> Result<serve::R
     if let Some(folder) = cgroup.unified().filter(|_| !bundle.config.privileged) {
         cgroup::device::restrict(folder, &devices.rules).map_err(Error::system("cannot restrict devices"))?;
     }
+    if bundle.config.resources.oom_kill_disable {
+        // libcontainer leaves it out.
+        cgroup
+            .disable_oom_killer()
+            .map_err(Error::system("cannot disable the kernel's out-of-memory killer"))?;
+    }
     let terminal = container.terminal.take();
     if let (Some(terminal), Some(Request::Attach { size: Some(size), .. })) =
         (&terminal, given.as_ref().map(|given| &given.request))

@@ -112,7 +112,11 @@ pub(super) fn check_resources(config: &ContainerConfig, cgroup: &Cgroup) -> Resu
     let resources = &config.resources;
     crate::block::check(&resources.block_io, cgroup)?;
     let realtime = resources.realtime_us.is_some() || resources.realtime_period_us.is_some();
-    let wished = [("cpu_rt_runtime", realtime), ("mem_swappiness", resources.memory_swappiness.is_some())];
+    let wished = [
+        ("cpu_rt_runtime", realtime),
+        ("mem_swappiness", resources.memory_swappiness.is_some()),
+        ("oom_kill_disable", resources.oom_kill_disable),
+    ];
     match wished.into_iter().find(|(_, wished)| *wished && cgroup.unified().is_some()) {
         Some((name, _)) => {
             Err(Failure::new(format!("`{name}` needs cgroup v1, and this machine has cgroup v2")))

@@ -21,6 +21,7 @@ pub(super) fn resources(compose: &Service) -> Resources {
         cpuset: compose.cpuset.clone(),
         pids: compose.pids_limit.or(limits.and_then(|limits| limits.pids)).filter(|pids| *pids != 0),
         memory_swappiness: compose.mem_swappiness.and_then(|value| u64::try_from(value.0).ok()),
+        oom_kill_disable: compose.oom_kill_disable,
         oom_score_adj: compose.oom_score_adj.and_then(|score| i32::try_from(score).ok()),
         shm_bytes: match compose.ipc.as_deref() {
             Some("none") => Some(0),
