@@ -123,7 +123,8 @@ fn sources() -> Vec<Source> {
             let path = entry.expect("an entry").path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if path.is_dir() {
-                if name != "target" && !name.starts_with('.') {
+                // What a program has written is for programs to read.
+                if !["target", "generated"].contains(&name.as_str()) && !name.starts_with('.') {
                     folders.push(path);
                 }
             } else if name.ends_with(".rs") {

@@ -20,25 +20,25 @@ pub const PROTOCOL: u32 = 1;
 /// What people's programs ask of a manager (`proto/control.proto`).
 #[allow(unreachable_pub, clippy::all, clippy::too_many_lines, reason = "generated")]
 pub mod control {
-    tonic::include_proto!("orc.control.v1");
+    include!("generated/orc.control.v1.rs");
 }
 
 /// Between a manager and the agents (`proto/dispatch.proto`).
 #[allow(unreachable_pub, clippy::all, clippy::too_many_lines, reason = "generated")]
 pub mod dispatch {
-    tonic::include_proto!("orc.dispatch.v1");
+    include!("generated/orc.dispatch.v1.rs");
 }
 
 /// What one node offers about its own containers and images (`proto/node.proto`).
 #[allow(unreachable_pub, clippy::all, clippy::too_many_lines, reason = "generated")]
 pub mod node {
-    tonic::include_proto!("orc.node.v1");
+    include!("generated/orc.node.v1.rs");
 }
 
 /// The standard health check of gRPC servers, which containers may answer (`proto/health.proto`).
 #[allow(unreachable_pub, clippy::all, clippy::too_many_lines, reason = "generated")]
 pub mod health {
-    tonic::include_proto!("grpc.health.v1");
+    include!("generated/grpc.health.v1.rs");
 }
 
 /// Clients and servers with the limits of this crate, so that both ends agree on them.
