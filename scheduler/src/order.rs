@@ -21,10 +21,15 @@ pub(crate) fn stops_first<'a>(
 /// Whether a service has a container that runs, or may still come to run, on a node that can be reached.
 fn lives(state: &State, key: &ServiceKey) -> bool {
     state.tasks_of(key).any(|task| {
-        let alive = task.container().is_some_and(cluster::ContainerStatus::is_alive);
+        let may_start = match task.desired {
+            Desired::Run => task.finished().is_none(),
+            // It may have been on its way to its start.
+            Desired::Stop(_) => !task.rests(),
+            Desired::Remove(_) => false,
+        };
         state.is_ready(task.node)
             && task.status.phase != cluster::Phase::Removed
-            && (alive || (task.desired == Desired::Run && task.finished().is_none()))
+            && (task.is_alive() || may_start)
     })
 }
 
@@ -42,4 +47,32 @@ fn depends_on_itself(state: &State, key: &ServiceKey) -> bool {
         }
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use cluster::{ChangeKind, RunAction, StackName, StopHow};
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{Bench, wish};
+
+    /// A container that was never started may be on its way to that when it is told to stop.
+    #[test]
+    fn what_is_depended_on_stops_when_its_dependents_rest() {
+        let mut bench = Bench::with_nodes(1);
+        let services = json!({
+            "web": {"image": "x", "depends_on": {"store": {"condition": "service_started"}}},
+            "store": {"image": "x"},
+        });
+        bench.up(wish(json!({"name": "shop", "services": services}))).unwrap();
+        bench.decide();
+        let stack = StackName("shop".into());
+        let services = ["store", "web"].map(|name| ServiceKey::new(&stack, name)).into();
+        bench.apply(ChangeKind::SetRun { services, action: RunAction::Stop(StopHow::default()) }).unwrap();
+        assert_eq!(bench.decide().0, "stop web.1\n");
+        assert_eq!(bench.waits(), "store.1: waits for `web` to stop");
+        bench.report("web", 1, |status| status.rests = Some(1));
+        assert_eq!(bench.decide().0, "stop store.1\n");
+    }
 }

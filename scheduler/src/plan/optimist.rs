@@ -45,10 +45,13 @@ fn outcome(state: &State, task: &Task, now: Timestamp) -> TaskStatus {
             status.phase = Phase::Removed;
             status.container = None;
         }
-        (Desired::Stop(_), _) => match &mut status.container {
-            Some(container) if container.is_alive() => end(container, 143, now),
-            _ => status.phase = status.phase.max(Phase::Prepared),
-        },
+        (Desired::Stop(_), _) => {
+            status.rests = Some(task.generation);
+            match &mut status.container {
+                Some(container) if container.is_alive() => end(container, 143, now),
+                _ => status.phase = status.phase.max(Phase::Prepared),
+            }
+        }
         (Desired::Run, Gate::Held) => status.phase = status.phase.max(Phase::Prepared),
         (Desired::Run, Gate::Open) => {
             if !task.is_running() && task.finished().is_none() {
