@@ -174,6 +174,10 @@ impl Step<'_> {
             return Err(conflict(format!("task {id} is being removed already")));
         }
         if task.desired != desired {
+            if matches!(task.desired, Desired::Stop(_)) && desired == Desired::Run {
+                // When the next stop comes, that it rested under this one must not count.
+                task.generation += 1;
+            }
             task.desired = desired;
             self.changed_task(id);
         }
