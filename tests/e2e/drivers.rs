@@ -1,6 +1,6 @@
 //! What the drivers of networks and volumes are told: their options, as containers see them.
 
-use crate::support::{Machine, Outcome};
+use crate::support::{Machine, Outcome, eventually};
 
 fn inside(machine: &Machine, service: &str, tool: &[&str]) -> Outcome {
     machine.orc(&[&["exec", "-T", service, "demo"], tool].concat())
@@ -100,9 +100,11 @@ networks:
     let outside = machine.outside();
     machine.orc(&["up", "-d"]).ok();
     for address in ["10.78.4.10:80", "10.78.5.10:80", "198.51.100.1:8085"] {
-        let answer = outside.get(address, "/").unwrap_or_else(|error| panic!("{address}: {error}"));
-        assert!(answer.body.starts_with("hello from"), "{address}");
+        eventually(&format!("{address} answers"), || {
+            outside.get(address, "/").is_ok_and(|answer| answer.body.starts_with("hello from"))
+        });
     }
+    eventually("it listens", || inside(&machine, "shut", &["get", "http://127.0.0.1/"]).code == 0);
     assert!(outside.get("10.78.5.11:80", "/").is_err(), "it publishes nothing");
     let peer = outside.peer_of_one("198.51.100.2:7001");
     inside(&machine, "routed", &["get", "http://198.51.100.2:7001/"]);
