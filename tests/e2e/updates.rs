@@ -90,7 +90,7 @@ fn taken_back(machine: &Machine, rollback: &str) {
     machine.compose(&service(1, SLEEP, &deploy(rollback)));
     machine.orc(&["up", "-d", "--wait"]).ok();
     machine.compose(&service(2, FAIL, &deploy(rollback)));
-    machine.orc(&["up", "-d", "-t", "1"]).exits(1).says("rolled back");
+    machine.orc(&["up", "-d", "--wait", "-t", "1"]).exits(1).says("rolled back");
     assert_eq!(revisions(machine), ["1", "1", "1"]);
 }
 
