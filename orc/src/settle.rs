@@ -114,8 +114,10 @@ fn of_update(service: &ServiceView, mut progress: Progress) -> Progress {
             progress.text = format!("rolling back {}", progress.text);
             progress.note.clone_from(why);
         }
-        // What becomes of a failure is the update's to say.
-        Some(UpdateState::Running) if progress.class == Class::Failed && service.pending.is_empty() => {
+        // What becomes of a failure is the update's to say, unless it cannot go on itself.
+        Some(UpdateState::Running)
+            if progress.class == Class::Failed && !service.pending.values().any(|wait| wait.hopeless) =>
+        {
             progress.class = Class::Working;
         }
         Some(UpdateState::Running) | None => {}

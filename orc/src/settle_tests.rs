@@ -178,6 +178,14 @@ fn an_update_decides_what_its_failures_mean() {
     check(Some(UpdateState::RolledBack(why())), Failed, "rolled back", "why");
     check(Some(UpdateState::Paused(why())), Failed, "update paused", "why");
 
+    // That other slots wait for their turn changes nothing; that one waits in vain does.
+    for (hopeless, expect) in [(false, Working), (true, Failed)] {
+        let mut service = service(2, vec![exited(1, 127, Some("no"))]);
+        service.update = Some(UpdateState::Running);
+        service.pending = [(2, Wait { reason: "waits".into(), hopeless, since: Timestamp(0) })].into();
+        assert_eq!(progress(&service, Goal::Started, NOW).step("web").status, expect);
+    }
+
     let mut old = waiting(1);
     (old.current, old.waits) = (false, old.waits.map(|wait| Wait { hopeless: true, ..wait }));
     let found = progress(&service(1, vec![old]), Goal::Started, NOW).step("web");

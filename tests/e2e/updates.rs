@@ -83,7 +83,7 @@ fn an_update_must_go_on_after_as_many_failures_as_allowed() {
 fn taken_back(machine: &Machine, rollback: &str) {
     let deploy = |rollback: &str| {
         format!(
-            "replicas: 3, update_config: {{parallelism: 0, failure_action: rollback}}, \
+            "replicas: 3, update_config: {{parallelism: 0, monitor: 10s, failure_action: rollback}}, \
              rollback_config: {{{rollback}}}"
         )
     };
