@@ -175,7 +175,8 @@ impl Step<'_> {
         }
         if task.desired != desired {
             if matches!(task.desired, Desired::Stop(_)) && desired == Desired::Run {
-                // When the next stop comes, that it rested under this one must not count.
+                // The wish to start raised it, too, but while the agent still knew the stop, and could say of the new
+                // generation that it rests. That must not count when the next stop comes.
                 task.generation += 1;
             }
             task.desired = desired;
