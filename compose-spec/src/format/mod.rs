@@ -11,6 +11,8 @@ mod parts;
 mod service;
 mod top;
 
+use std::cmp::Ordering;
+
 use crate::cast::Cast;
 
 pub(crate) use service::SERVICE;
@@ -316,10 +318,22 @@ impl Object {
     /// The rule of an attribute.
     pub(crate) fn field(&self, name: &str) -> Option<&'static Rule> {
         let fields = self.fields;
-        // Byte by byte: attribute names differ early, and this is asked for every attribute in every phase.
-        let index = fields.binary_search_by(|(field, _)| field.bytes().cmp(name.bytes())).ok()?;
+        let index = fields.binary_search_by(|(field, _)| order(field.as_bytes(), name.as_bytes())).ok()?;
         Some(&fields[index].1)
     }
+}
+
+/// The order of two names. Attribute names differ early, and this is asked for every attribute in every phase: a plain
+/// loop is faster here than what the standard library has for texts of any length.
+fn order(left: &[u8], right: &[u8]) -> Ordering {
+    let mut at = 0;
+    while at < left.len() && at < right.len() {
+        if left[at] != right[at] {
+            return left[at].cmp(&right[at]);
+        }
+        at += 1;
+    }
+    left.len().cmp(&right.len())
 }
 
 #[cfg(test)]
