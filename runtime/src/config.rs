@@ -244,6 +244,8 @@ pub struct Resources {
     pub oom_kill_disable: bool,
     /// Size of `/dev/shm`; the default is 64 MiB, and with 0 there is none.
     pub shm_bytes: Option<u64>,
+    /// What may be written into the root filesystem, where that lies on a file system with project quotas.
+    pub written_bytes: Option<u64>,
     /// Time in each period that real-time processes may use, in microseconds; cgroup v1 only.
     pub realtime_us: Option<i64>,
     /// That period, in microseconds; the kernel's is a second.

@@ -1,6 +1,6 @@
 //! Volumes, bind mounts, memory, secrets and configs, as a container sees them.
 
-use crate::support::{Machine, Outcome, Registry};
+use crate::support::{Machine, Outcome, Registry, eventually};
 
 fn inside(machine: &Machine, service: &str, tool: &[&str]) -> Outcome {
     machine.orc(&[&["exec", "-T", service, "demo"], tool].concat())
@@ -264,4 +264,42 @@ volumes: {theirs: {external: {name: chosen}}}
     second(&["exec", "-T", "other", "demo", "cat", "/theirs/passwd"]).exits(0).says("root");
     second(&["down", "-t", "1"]).ok();
     machine.leaves_nothing();
+}
+
+#[test]
+fn what_a_container_writes_must_stay_below_its_limit_or_the_limit_be_refused() {
+    let machine = Machine::new("storage-limit");
+    // A kernel without quotas of projects does not mount such a disk.
+    let quotas = machine.shell(
+        "truncate -s 700M disk.img && mkfs.ext4 -q -O quota,project -E quotatype=prjquota disk.img && \
+         mkdir -p \"$ORC_DATA_DIR\" && chmod 700 \"$ORC_DATA_DIR\" && \
+         mount -o loop,prjquota disk.img \"$ORC_DATA_DIR\" && chmod 700 \"$ORC_DATA_DIR\"",
+    );
+    machine.compose(
+        "services: {box: {image: orc/demo, command: [demo, sleep], storage_opt: {size: 6m}, tmpfs: [/tmp]}}\n",
+    );
+    let up = machine.orc(&["up", "-d", "--wait", "--wait-timeout", "20"]);
+    if quotas.code != 0 {
+        up.exits(1)
+            .says("`storage_opt.size` needs a file system with project quotas, mounted with `prjquota`");
+        return machine.leaves_nothing();
+    }
+    up.ok();
+    let write = |mib: u32, path: &str| {
+        let orc = env!("CARGO_BIN_EXE_orc");
+        machine.shell(&format!("head -c {mib}M /dev/zero | '{orc}' exec -T box demo write {path}"))
+    };
+    write(4, "/four").ok();
+    write(8, "/tmp/eight").ok();
+    write(4, "/more").exits(1).says("/more: Disk quota exceeded");
+    inside(&machine, "box", &["rm", "/more"]).ok();
+    // A restart keeps both what was written and the limit; a new container begins anew.
+    machine.orc(&["restart", "-t", "1"]).ok();
+    write(4, "/more").exits(1).says("/more: Disk quota exceeded");
+    machine.orc(&["up", "-d", "--force-recreate", "-t", "1"]).ok();
+    write(5, "/five").ok();
+    machine.orc(&["down", "-t", "1"]).ok();
+    machine.orc(&["engine", "stop"]).ok();
+    eventually("nobody uses the disk", || machine.shell("umount \"$ORC_DATA_DIR\"").code == 0);
+    machine.shows_nothing_left();
 }

@@ -62,10 +62,16 @@ pub(super) fn stat(args: &[String]) -> Outcome {
     Ok(0)
 }
 
-/// Writes a text into a file.
+/// Writes a text into a file, or what comes in.
 pub(super) fn write(args: &[String]) -> Outcome {
-    let (path, text) = (required(args, 0, "the path")?, required(args, 1, "the text")?);
-    fs::write(path, text).map_err(|error| format!("{path}: {error}"))?;
+    let path = required(args, 0, "the path")?;
+    let written = match args.get(1) {
+        Some(text) => fs::write(path, text),
+        None => {
+            fs::File::create(path).and_then(|mut file| io::copy(&mut io::stdin().lock(), &mut file).map(drop))
+        }
+    };
+    written.map_err(|error| format!("{path}: {error}"))?;
     Ok(0)
 }
 

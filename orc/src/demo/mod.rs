@@ -62,7 +62,7 @@ const TOOLS: &[Tool] = &[
     tool("cat", "[PATH...]", "prints files, or standard input", files::cat),
     tool("ls", "[PATH]", "lists a folder", files::ls),
     tool("stat", "PATH...", "prints kind, mode, owner and size", files::stat),
-    tool("write", "PATH TEXT", "writes a file", files::write),
+    tool("write", "PATH [TEXT]", "writes a file, with standard input if there is no text", files::write),
     tool("rm", "PATH...", "removes files", files::rm),
 ];
 

@@ -48,6 +48,11 @@ pub enum Error {
     BuiltIn { reference: String },
     #[error("image store `{}` is in use by another process", path.display())]
     Busy { path: PathBuf },
+    #[error(
+        "`storage_opt.size` needs a file system with project quotas, mounted with `prjquota`, at `{}`",
+        path.display()
+    )]
+    NoQuota { path: PathBuf, source: io::Error },
     #[error("{doing} `{}`", path.display())]
     File { doing: &'static str, path: PathBuf, source: io::Error },
     #[error("{doing}")]

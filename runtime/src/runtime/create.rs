@@ -78,7 +78,10 @@ fn make(inner: &Inner, folders: &Folders, config: &ContainerConfig) -> Result<()
         }
     }
     let others: Vec<&Image> = mounted.iter().map(|(_, image)| image).collect();
-    let root = inner.snapshots.prepare(&image, &others, &config.id).map_err(failed)?;
+    let root = inner
+        .snapshots
+        .prepare(&image, &others, &config.id, config.resources.written_bytes)
+        .map_err(failed)?;
     for folder in [&folders.durable, &folders.run] {
         folders::private_dir(folder)?;
     }

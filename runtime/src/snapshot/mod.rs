@@ -4,6 +4,7 @@
 //! in its own mount namespace, so that neither an engine that dies nor one that restarts leaves mounts behind.
 
 mod overlay;
+mod quota;
 #[cfg(test)]
 mod tests;
 
@@ -43,11 +44,18 @@ impl Snapshots {
     }
 
     /// Makes the folders for a container, or finds those it already has: a restarted container keeps what it
-    /// wrote. The layers of the image, and of `others` that it mounts, stay in the store as long as the snapshot exists.
+    /// wrote, and the `limit` of bytes that it may write. The layers of the image, and of `others` that it mounts, stay
+    /// in the store as long as the snapshot exists.
     ///
     /// # Errors
-    /// When a folder cannot be made; what was made is found by the next call or by [`Snapshots::remove`].
-    pub fn prepare(&self, image: &Image, others: &[&Image], container: &str) -> Result<OverlayMount> {
+    /// When a folder cannot be made, or the file system keeps no limits; what was made is found by the next call or by [`Snapshots::remove`].
+    pub fn prepare(
+        &self,
+        image: &Image,
+        others: &[&Image],
+        container: &str,
+        limit: Option<u64>,
+    ) -> Result<OverlayMount> {
         let dir = self.of(container)?;
         let (upper, work, base) = (dir.join("upper"), dir.join("work"), dir.join("base"));
         let marker = dir.join(LAYERS_FILE);
@@ -55,6 +63,9 @@ impl Snapshots {
         if !marker.exists() {
             for folder in [&dir, &upper, &work, &base] {
                 make_dir(folder)?;
+            }
+            if let Some(bytes) = limit {
+                quota::limit(&self.dir, &[&dir, &upper, &work], bytes)?;
             }
             // What is highest decides how the root folder looks, and that is the image's business.
             let root = below.first().and_then(|top| fs::metadata(top).ok());
@@ -78,7 +89,7 @@ impl Snapshots {
     /// When a file cannot be removed, for example because it is still mounted.
     pub fn remove(&self, container: &str) -> Result<()> {
         let dir = self.of(container)?;
-        match fs::remove_dir_all(&dir) {
+        match quota::lift(&dir).and_then(|()| fs::remove_dir_all(&dir)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(Error::File { doing: "cannot remove", path: dir, source: error })
             }

@@ -53,7 +53,7 @@ fn layers_are_seen_through_and_writes_stay_apart() {
     };
     let top = |tree: &Path| fs::write(tree.join("both"), "top").unwrap();
     let image = image(dir.path(), &[&bottom, &top]);
-    let overlay = snapshots.prepare(&image, &[], "c1").unwrap();
+    let overlay = snapshots.prepare(&image, &[], "c1", None).unwrap();
     let target = dir.path().join("root");
     fs::create_dir(&target).unwrap();
     for old in [false, true] {
@@ -87,7 +87,7 @@ fn many_layers_under_a_long_path_can_be_mounted() {
     let snapshots = Snapshots::open(&long).unwrap();
     let fill = |tree: &Path| fs::write(tree.join(layer_name(tree).unwrap()), "").unwrap();
     let image = image(&long, &[&fill as &dyn Fn(&Path); 120]);
-    let overlay = snapshots.prepare(&image, &[], "c1").unwrap();
+    let overlay = snapshots.prepare(&image, &[], "c1", None).unwrap();
     let target = long.join("root");
     fs::create_dir(&target).unwrap();
     in_namespace(|| {
@@ -109,7 +109,7 @@ fn mountpoints_exist_in_every_image() {
         fs::write(tree.join("etc/hosts"), "image's own").unwrap();
         symlink("../run/resolv.conf", tree.join("etc/resolv.conf")).unwrap();
     };
-    let overlay = snapshots.prepare(&image(dir.path(), &[&fill]), &[], "c1").unwrap();
+    let overlay = snapshots.prepare(&image(dir.path(), &[&fill]), &[], "c1", None).unwrap();
     let base = &overlay.lower[0];
     assert_eq!(fs::metadata(base.join("etc")).unwrap().mode() & 0o7777, 0o751);
     assert!(!base.join("etc/hosts").exists(), "the image's own is seen");
@@ -117,7 +117,7 @@ fn mountpoints_exist_in_every_image() {
     assert!(base.join("etc/hostname").is_file() && base.join("dev").is_dir() && !base.join("proc").exists());
     assert_eq!(fs::read_link(base.join("etc/mtab")).unwrap(), Path::new("/proc/mounts"));
     // An image without any layer.
-    let empty = snapshots.prepare(&image(dir.path(), &[]), &[], "c2").unwrap();
+    let empty = snapshots.prepare(&image(dir.path(), &[]), &[], "c2", None).unwrap();
     assert!(empty.lower[0].join("etc/hosts").is_file() && empty.lower[0].join("proc").is_dir());
 }
 
@@ -125,9 +125,9 @@ fn mountpoints_exist_in_every_image() {
 fn a_restarted_container_keeps_what_it_wrote() {
     let (dir, snapshots) = world();
     let image = image(dir.path(), &[&|_| {}]);
-    let first = snapshots.prepare(&image, &[], "c1").unwrap();
+    let first = snapshots.prepare(&image, &[], "c1", None).unwrap();
     fs::write(first.upper.join("data"), "kept").unwrap();
-    let second = snapshots.prepare(&image, &[], "c1").unwrap();
+    let second = snapshots.prepare(&image, &[], "c1", None).unwrap();
     assert_eq!((&second, fs::read_to_string(second.upper.join("data")).unwrap()), (&first, "kept".into()));
     assert_eq!(snapshots.list().unwrap(), ["c1"]);
     let layer = layer_name(&image.layers[0]).unwrap().to_owned();

@@ -4,14 +4,17 @@ use cluster::compose_spec::{BlkioConfig, Service};
 use runtime::{BlockIo, BlockRate, BlockRateKind, Resources, Ulimit};
 
 /// `deploy.resources.limits` and the older attributes beside it; compose-spec has checked that they agree.
-pub(super) fn resources(compose: &Service) -> Resources {
+///
+/// # Errors
+/// `storage_opt.size` is no size.
+pub(super) fn resources(compose: &Service) -> Result<Resources, String> {
     let deploy = compose.deploy.as_ref().and_then(|deploy| deploy.resources.as_ref());
     let limits = deploy.and_then(|resources| resources.limits.as_ref());
     let reservations = deploy.and_then(|resources| resources.reservations.as_ref());
     let bytes = |value: i64| u64::try_from(value).ok().filter(|bytes| *bytes > 0);
     let memory = compose.mem_limit.or(limits.and_then(|limits| limits.memory));
     let reservation = compose.mem_reservation.or(reservations.and_then(|kept| kept.memory));
-    Resources {
+    Ok(Resources {
         memory_bytes: memory.and_then(|memory| bytes(memory.0)),
         memory_swap_bytes: compose.memswap_limit.map(|limit| limit.0).filter(|limit| *limit != 0),
         memory_reservation_bytes: reservation.and_then(|memory| bytes(memory.0)),
@@ -29,8 +32,14 @@ pub(super) fn resources(compose: &Service) -> Resources {
         },
         realtime_us: compose.cpu_rt_runtime.filter(|time| *time != 0),
         realtime_period_us: compose.cpu_rt_period.and_then(bytes),
+        written_bytes: compose.storage_opt.get("size").map(|text| written(text)).transpose()?,
         block_io: block_io(compose.blkio_config.as_ref()),
-    }
+    })
+}
+
+fn written(text: &str) -> Result<u64, String> {
+    let bytes = parse_size(text).filter(|bytes| *bytes > 0);
+    bytes.ok_or_else(|| format!("`storage_opt.size: {text}` is not a size such as `512m` or `10g`"))
 }
 
 /// `blkio_config`.

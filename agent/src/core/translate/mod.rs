@@ -252,7 +252,7 @@ pub(super) fn container(task: &Task, origin: &Origin, parts: Parts<'_>) -> Resul
             pid: is_host(compose.pid.as_deref()),
             uts: is_host(compose.uts.as_deref()),
         },
-        resources: limits::resources(compose),
+        resources: limits::resources(compose)?,
         cgroup_parent: compose.cgroup_parent.clone(),
         devices: devices::by_path(compose),
         device_names: devices::by_name(compose)?,

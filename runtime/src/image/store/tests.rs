@@ -114,7 +114,7 @@ fn what_a_container_needs_stays() {
     let store = world.store();
     let image = demo(&store);
     let snapshots = Snapshots::open(world.data()).unwrap();
-    snapshots.prepare(&image, &[], "c1").unwrap();
+    snapshots.prepare(&image, &[], "c1", None).unwrap();
     let error = store.remove("orc/demo", false).unwrap_err().to_string();
     assert_eq!(error, "image `orc/demo:latest` is used by container `c1`");
     store.remove("orc/demo", true).unwrap();
