@@ -56,6 +56,10 @@ impl StackSpec {
         let mut services = BTreeMap::new();
         let mut errors = Vec::new();
         for (name, service) in &project.services {
+            if service.provider.is_some() {
+                errors.extend(names.too_early(name, service));
+                continue;
+            }
             match service_spec(&names, name, service, files) {
                 Ok(spec) => _ = services.insert(name.clone(), Arc::new(spec)),
                 Err(problem) => errors.push(SpecError { service: name.clone(), problem }),
@@ -95,6 +99,19 @@ struct Names<'a> {
 }
 
 impl Names<'_> {
+    /// Whether a service is made by a program of the caller, and no business of nodes.
+    fn provided(&self, name: &str) -> bool {
+        self.project.services.get(name).is_some_and(|service| service.provider.is_some())
+    }
+
+    /// A provided service that would have to wait for containers.
+    fn too_early(&self, name: &str, service: &compose_spec::Service) -> Option<SpecError> {
+        let needed = service.depends_on.keys().find(|other| !self.provided(other))?;
+        let problem =
+            format!("its provider is asked before containers start, so that it cannot depend on `{needed}`");
+        Some(SpecError { service: name.to_owned(), problem })
+    }
+
     fn full(&self, name: Option<&String>, key: &str) -> String {
         name.cloned().unwrap_or_else(|| format!("{}_{key}", self.project.name))
     }
@@ -131,6 +148,7 @@ fn service_spec(
     files: &FileDigests,
 ) -> Result<ServiceSpec, String> {
     let mut service = service.clone();
+    service.depends_on.retain(|other, _| !names.provided(other));
     if let Some(mode) = machine_mode(names, &service)? {
         service.networks.clear();
         service.network_mode = Some(mode);

@@ -164,3 +164,19 @@ fn the_hash_follows_the_content_of_secrets() {
     assert_ne!(hash("one"), hash("two"));
     assert_eq!(hash("one"), hash("one"));
 }
+
+#[test]
+fn what_a_provider_makes_is_left_out_and_not_waited_for() {
+    let text = "
+         services:
+           db: {provider: {type: cloud}}
+           app: {image: x, depends_on: [db, cache]}
+           cache: {image: x}";
+    let spec = stack(text);
+    assert_eq!(spec.services.keys().collect::<Vec<_>>(), ["app", "cache"]);
+    assert_eq!(spec.services["app"].compose.depends_on.keys().collect::<Vec<_>>(), ["cache"]);
+    let early = project(&text.replace("{type: cloud}", "{type: cloud}, depends_on: [cache]"));
+    let refused =
+        StackSpec::from_project(&early, &FileDigests::default()).expect_err("containers come later");
+    assert!(refused.0[0].to_string().contains("cannot depend on `cache`"), "{refused:?}");
+}

@@ -12,6 +12,8 @@ pub(crate) const SOCKET_PATH_BYTES: usize = 107;
 pub(crate) const ENGINE_START: Duration = Duration::from_secs(20);
 /// How long an engine may take to end after it was asked to.
 pub(crate) const ENGINE_STOP: Duration = Duration::from_secs(20);
+/// Bytes of a provider's answer that are read.
+pub(crate) const PROVIDER_WORDS: u64 = 1024 * 1024;
 /// How many seconds an engine stays that has nothing to look after, unless somebody says otherwise.
 pub(crate) const ENGINE_IDLE_SECONDS: u64 = 600;
 /// Bytes of what an engine says before it is ready: the reason why it cannot start.

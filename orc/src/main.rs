@@ -21,6 +21,7 @@ mod one_off;
 mod output;
 mod pick;
 mod project;
+mod provider;
 mod session;
 mod settle;
 mod terminal;

@@ -14,6 +14,7 @@ use crate::failure::{Failure, Outcome};
 use crate::files::DiskFiles;
 use crate::output::Output;
 use crate::project;
+use crate::provider::Told;
 use crate::wish::Wish;
 
 /// What findings name as their file.
@@ -41,6 +42,8 @@ pub(crate) struct Instead {
     pub(crate) service_ports: bool,
     pub(crate) use_aliases: bool,
     pub(crate) fleeting: bool,
+    /// What providers told; the command line has the last word.
+    pub(crate) told: Told,
 }
 
 /// The service with what the command line says instead, and its secrets.
@@ -62,7 +65,13 @@ pub(crate) fn wish(
         ..request.clone()
     };
     let loaded = project::load_to_run_from(&request, files, output, |loaded| Ok(loaded.clone()))?;
-    let wish = Wish::new(&loaded, project::project(&loaded)?)?;
+    let mut project = project::project(&loaded)?.clone();
+    instead.told.tell(&mut project);
+    for service in project.services.get_mut(service).into_iter() {
+        let own = instead.env.iter().filter_map(|variable| variable.split_once('='));
+        service.environment.extend(own.map(|(name, value)| (name.to_owned(), Some(value.to_owned()))));
+    }
+    let wish = Wish::new(&loaded, &project)?;
     let spec = wish.put.spec.services.get(service);
     let mut spec = (**spec.ok_or_else(|| Failure::new(format!("there is no service `{service}`")))?).clone();
     for attachment in spec.networks.values_mut() {

@@ -10,6 +10,7 @@ use crate::cli::Global;
 use crate::failure::{Doing, Failure, Outcome};
 use crate::files::DiskFiles;
 use crate::output::Output;
+use crate::provider::Providers;
 
 /// What this call asks of the loader: files, names and profiles of the command line, and the environment.
 pub(crate) fn request(global: &Global, services: &[String]) -> Outcome<LoadRequest> {
@@ -82,6 +83,8 @@ pub(crate) struct Stack {
     pub(crate) declared: BTreeSet<String>,
     /// The volumes that its file declares as its own; `None` when no file was read.
     pub(crate) volumes: Option<BTreeSet<VolumeName>>,
+    /// Those of its services that programs make; none when no file was read.
+    pub(crate) providers: Providers,
 }
 
 /// The stack that a command is about, by its name if that is given, by its file otherwise.
@@ -102,7 +105,8 @@ pub(crate) fn stack(global: &Global, output: &Output) -> Outcome<Stack> {
             let loaded = load(&request(global, &[])?, output)?;
             let project = project(&loaded)?;
             let volumes = Some(cluster::own_volumes(project));
-            Ok(Stack { name: project.name.clone(), declared: loaded.named.clone(), volumes })
+            let providers = Providers::of(&loaded);
+            Ok(Stack { name: project.name.clone(), declared: loaded.named.clone(), volumes, providers })
         }
     }
 }

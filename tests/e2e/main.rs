@@ -21,6 +21,7 @@ mod networks;
 mod placement;
 mod ports;
 mod pre_start;
+mod providers;
 mod pulling;
 mod real;
 mod replacement;

@@ -44,20 +44,26 @@ enum Rmi {
     Local,
 }
 
-/// Removes the stack, or the containers of some of its services.
+/// Removes the stack, or the containers of some of its services; then what programs made.
 pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
-    if !args.services.is_empty() && !global.dry_run {
-        return state::remove(&args.services, args.timeout, global, output).await;
-    }
     let found = project::stack(global, output)?;
-    let mut client = Client::connect(global).await?;
     if global.dry_run {
+        let mut client = Client::connect(global).await?;
         return plan(args, &found, &mut client, output).await;
     }
-    let Stack { name: stack, .. } = &found;
+    match args.services.as_slice() {
+        [] => remove(args, &found, global, output).await?,
+        named => state::remove(found.clone(), named, args.timeout, global, output).await?,
+    }
+    found.providers.only(&args.services).down(output).await
+}
+
+async fn remove(args: &Args, found: &Stack, global: &Global, output: &Output) -> Outcome {
+    let mut client = Client::connect(global).await?;
+    let Stack { name: stack, .. } = found;
     let mut watch = StackWatch::open(&mut client, stack).await?;
     let before = watch.view().cloned();
-    let doomed = doomed(args, &found, &mut client).await?;
+    let doomed = doomed(args, found, &mut client).await?;
     let how = StopHow { signal: None, grace_ms: args.timeout.map(|seconds| seconds.saturating_mul(1000)) };
     let Some(version) = client.remove_stack(stack, &doomed, how).await? else {
         output.note(&format!("there is nothing of stack `{stack}`"));

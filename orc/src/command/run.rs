@@ -22,6 +22,7 @@ use crate::failure::{Doing, Failure, Outcome};
 use crate::follow::{self, Aim};
 use crate::one_off::{self, FilesAndLine, Instead};
 use crate::output::Output;
+use crate::provider::{Providers, Told};
 use crate::session::{self, Kind, Session};
 use crate::settle::Goal;
 use crate::watch::StackWatch;
@@ -121,8 +122,10 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
     let output = if args.quiet { &quiet } else { output };
     let files = FilesAndLine::default();
     let request = project::request(global, std::slice::from_ref(&args.service))?;
-    let loaded = project::load_to_run_from(&request, &files, output, |loaded| Ok(loaded.clone()))?;
-    let mut instead = instead(args);
+    let mut loaded = project::load_to_run_from(&request, &files, output, |loaded| Ok(loaded.clone()))?;
+    let told = if args.no_deps { Told::default() } else { Providers::of(&loaded).up(output).await? };
+    loaded.project.iter_mut().for_each(|project| told.tell(project));
+    let mut instead = Instead { told, ..instead(args) };
     let own = one_off::variables(&args.env_from_file, &request, output)?;
     instead.env.splice(..0, own);
     let (spec, wish) = one_off::wish(&request, &loaded, &args.service, &instead, &files, output)?;
@@ -192,6 +195,7 @@ fn instead(args: &Args) -> Instead {
         service_ports: args.service_ports,
         use_aliases: args.use_aliases,
         fleeting: args.rm,
+        told: Told::default(),
     }
 }
 
@@ -208,7 +212,7 @@ async fn prepare(
     let mut wish = Wish::new(loaded, project)?;
     wish.put.partial = true;
     let needed = |name: &String| *name != args.service && !args.no_deps;
-    wish.put.services = project.services.keys().filter(|name| needed(name)).cloned().collect();
+    wish.put.services = wish.put.spec.services.keys().filter(|name| needed(name)).cloned().collect();
     if !there(&args.service) {
         wish.put.services.push(args.service.clone());
         wish.put.scale.insert(args.service.clone(), 0);

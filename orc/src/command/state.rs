@@ -89,7 +89,10 @@ impl Target {
         global: &Global,
         output: &Output,
     ) -> Outcome<Self> {
-        let stack = project::stack(global, output)?;
+        Self::of(project::stack(global, output)?, names, one_offs, global).await
+    }
+
+    async fn of(stack: Stack, names: &[String], one_offs: OneOffs, global: &Global) -> Outcome<Self> {
         let mut client = Client::connect(global).await?;
         let watch = StackWatch::open(&mut client, &stack.name).await?;
         let services = match one_offs {
@@ -196,12 +199,13 @@ pub(crate) async fn rm(args: &RmArgs, global: &Global, output: &Output) -> Outco
 
 /// Stops services and removes their containers, without a question (`orc down SERVICE`).
 pub(crate) async fn remove(
+    stack: Stack,
     names: &[String],
     timeout: Option<u64>,
     global: &Global,
     output: &Output,
 ) -> Outcome {
-    let mut target = Target::find(names, OneOffs::Included, global, output).await?;
+    let mut target = Target::of(stack, names, OneOffs::Included, global).await?;
     if target.is_nothing(output) {
         return Ok(());
     }

@@ -24,13 +24,18 @@ use crate::follow::{self, Aim};
 use crate::output::Output;
 use crate::output::log::LogStyle;
 use crate::project;
+use crate::provider::{Providers, Told};
 use crate::settle::Goal;
 use crate::watch::StackWatch;
 use crate::wish::Wish;
 
 /// States the wish; then stays with the output, or until all is started.
 pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcome {
-    let mut wish = project::load_to_run(global, &args.services, output, |loaded| wish(args, loaded))?;
+    let mut wish = provided(args, global, output).await?;
+    if wish.put.partial && wish.put.services.is_empty() {
+        // All that was named is made by programs.
+        return Ok(());
+    }
     let mut client = Client::connect(global).await?;
     client.same_build(output).await?;
     let mut watch = StackWatch::open(&mut client, &wish.put.spec.name.0).await?;
@@ -65,6 +70,22 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
     }
     let how = how(args, &wish.put, &meant, output, since_ms);
     attach::attach(&client, &mut watch, &aim, how, output).await
+}
+
+/// The wish. What programs make is made before it, for its dependents are told of it; a dry run makes nothing.
+async fn provided(args: &Args, global: &Global, output: &Output) -> Outcome<Wish> {
+    let (wish, providers, loaded) = project::load_to_run(global, &args.services, output, |loaded| {
+        let providers = Providers::of(loaded);
+        let kept = (!providers.is_empty()).then(|| loaded.clone());
+        Ok((wish(args, loaded, &Told::default())?, providers, kept))
+    })?;
+    let Some(loaded) = loaded else { return Ok(wish) };
+    if global.dry_run {
+        output.warning("providers are not asked by a dry run, so that services that depend on them may be shown as changed");
+        return Ok(wish);
+    }
+    let providers = if args.no_deps { providers.only(&args.services) } else { providers };
+    self::wish(args, &loaded, &providers.up(output).await?)
 }
 
 /// Adds the services to be made anew because their image is another one now.
@@ -114,8 +135,9 @@ fn grace(args: &Args) -> StopHow {
     StopHow { signal: None, grace_ms: args.timeout.map(|seconds| seconds.saturating_mul(1000)) }
 }
 
-fn wish(args: &Args, loaded: &Loaded) -> Outcome<Wish> {
+fn wish(args: &Args, loaded: &Loaded, told: &Told) -> Outcome<Wish> {
     let mut project = project::project(loaded)?.clone();
+    told.tell(&mut project);
     args.check(&project.services.keys().cloned().collect())?;
     if let Some(pull) = &args.pull {
         for service in project.services.values_mut() {
@@ -131,9 +153,11 @@ fn wish(args: &Args, loaded: &Loaded) -> Outcome<Wish> {
     let mut wish = Wish::new(loaded, &project)?;
     let services = match (args.services.is_empty(), args.no_deps) {
         (true, _) => Vec::new(),
-        (false, true) => args.services.clone(),
+        (false, true) => {
+            args.services.iter().filter(|name| wish.put.spec.services.contains_key(*name)).cloned().collect()
+        }
         // The loader has left only the named services and what they depend on.
-        (false, false) => project.services.keys().cloned().collect(),
+        (false, false) => wish.put.spec.services.keys().cloned().collect(),
     };
     wish.put = PutStack {
         partial: !args.services.is_empty(),

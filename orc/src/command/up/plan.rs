@@ -4,13 +4,12 @@ use api::control::ApplyStackReply;
 use clap::builder::FalseyValueParser;
 use serde_json::json;
 
-use super::{Args, parse_scale, wish};
+use super::{Args, parse_scale, provided};
 use crate::cli::Global;
 use crate::client::Client;
 use crate::command::ps::Format;
 use crate::failure::{Doing, Failure, Outcome};
 use crate::output::Output;
-use crate::project;
 
 /// The exit code that says that something would change.
 const CHANGES: u8 = 2;
@@ -50,7 +49,8 @@ pub(crate) async fn plan(args: PlanArgs, global: &Global, output: &Output) -> Ou
     let flags = Args::default();
     let args =
         Args { scale, force_recreate, no_recreate, no_deps, no_start, remove_orphans, services, ..flags };
-    let mut wish = project::load_to_run(global, &args.services, output, |loaded| wish(&args, loaded))?;
+    let dry = Global { dry_run: true, ..global.clone() };
+    let mut wish = provided(&args, &dry, output).await?;
     let mut client = Client::connect(global).await?;
     client.same_build(output).await?;
     wish.check_ports(&mut client, output).await?;
