@@ -70,18 +70,13 @@ impl StackSpec {
         }
         let used_networks: BTreeSet<&NetworkName> =
             services.values().flat_map(|s| s.networks.keys()).collect();
-        let used_volumes: BTreeSet<&VolumeName> =
-            services.values().flat_map(|s| s.volumes.values()).collect();
         let networks = names
             .networks()
-            .filter(|(_, spec)| used_networks.contains(&spec.name))
+            // The default one is there for those who name none; others are left when they are wanted.
+            .filter(|(key, spec)| *key != DEFAULT_NETWORK || used_networks.contains(&spec.name))
             .map(|(key, spec)| (key.to_owned(), spec))
             .collect();
-        let volumes = names
-            .volumes()
-            .filter(|(_, spec)| used_volumes.contains(&spec.name))
-            .map(|(key, spec)| (key.to_owned(), spec))
-            .collect();
+        let volumes = names.volumes().map(|(key, spec)| (key.to_owned(), spec)).collect();
         Ok(Self { name: StackName(project.name.clone()), services, networks, volumes })
     }
 }

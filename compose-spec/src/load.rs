@@ -207,7 +207,9 @@ fn complete(
     }
     loaded.named = project.services.keys().chain(&loaded.disabled).cloned().collect();
     select::services(&mut project, &loader.request.services, &loaded.disabled, &mut loader.report);
-    select::drop_unused(&mut project);
+    if !loader.request.all_resources {
+        select::drop_unused(&mut project);
+    }
     loaded.project = Some(project);
     Some(())
 }

@@ -32,6 +32,8 @@ pub struct LoadRequest {
     /// Services named by the caller: their profiles are enabled, and only they and what they depend on
     /// remain. Empty means all.
     pub services: Vec<String>,
+    /// `--all-resources`: networks, volumes, secrets and configs remain although no service uses them.
+    pub all_resources: bool,
     /// Leave `${...}` as it stands; the answer is then only a [`Loaded::document`].
     pub no_interpolate: bool,
     /// Leave out defaults and implied dependencies.

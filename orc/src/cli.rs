@@ -74,7 +74,7 @@ pub(crate) struct Global {
     /// Show more (does nothing: what is worth knowing is said)
     #[arg(long, global = true, hide_short_help = true)]
     pub(crate) verbose: bool,
-    /// Networks and volumes that no service uses, too (not supported yet)
+    /// Networks and volumes that no service uses, too
     #[arg(long, global = true, hide_short_help = true)]
     pub(crate) all_resources: bool,
     /// Called as `docker-compose` or `orc compose`: people expect its tables.
@@ -83,7 +83,8 @@ pub(crate) struct Global {
 }
 
 /// The commands that print a plan with `--dry-run`.
-const PLANNED: [&str; 3] = ["up", "create", "down"];
+const PLANNED: [&str; 11] =
+    ["create", "down", "kill", "pause", "restart", "rm", "scale", "start", "stop", "unpause", "up"];
 
 /// The command line as a value.
 pub(crate) fn command() -> clap::Command {

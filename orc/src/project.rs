@@ -22,6 +22,7 @@ pub(crate) fn request(global: &Global, services: &[String]) -> Outcome<LoadReque
         env: environment(),
         env_files: global.env_files.clone(),
         profiles: global.profiles.clone(),
+        all_resources: global.all_resources,
         services: services.to_vec(),
         ..LoadRequest::default()
     })
@@ -102,7 +103,9 @@ pub(crate) fn stack(global: &Global, output: &Output) -> Outcome<Stack> {
         }
         _ => {
             // Commands about a running stack must not fail for an attribute that only `up` cares about.
-            let loaded = load(&request(global, &[])?, output)?;
+            // What no service uses any more may still be there.
+            let request = LoadRequest { all_resources: true, ..request(global, &[])? };
+            let loaded = load(&request, output)?;
             let project = project(&loaded)?;
             let volumes = Some(cluster::own_volumes(project));
             let providers = Providers::of(&loaded);

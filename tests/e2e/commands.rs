@@ -136,9 +136,58 @@ fn a_dry_run_must_print_the_plan_and_do_nothing() {
     machine.compose(STACK);
     machine.orc(&["--dry-run", "up", "-d"]).exits(0).says("web");
     assert!(machine.ps().is_empty());
-    machine.orc(&["--dry-run", "restart"]).exits(1).says("no plan");
     machine.orc(&["down", "-v", "--dry-run"]).exits(0).says("nothing to do");
+    machine.orc(&["up", "-d", "web"]).ok();
+    let states = || machine.ps().iter().map(|c| (c["ID"].clone(), c["State"].clone())).collect::<Vec<_>>();
+    let before = states();
+    for (command, said) in [
+        (&["stop"][..], "stop  web.1\nstop  web.2"),
+        (&["restart", "web"], "restart  web.1\nrestart  web.2"),
+        (&["kill"], "kill  web.1\nkill  web.2"),
+        (&["pause"], "pause  web.1\npause  web.2"),
+        (&["unpause"], "nothing to do"),
+        (&["start"], "nothing to do"),
+        (&["rm"], "nothing to do"),
+        (&["rm", "-s", "web"], "remove  web.1\nremove  web.2"),
+    ] {
+        assert_eq!(machine.orc(&[command, &["--dry-run"]].concat()).ok(), said);
+    }
+    machine.orc(&["scale", "web=3", "--dry-run"]).exits(0).says("web.3");
+    assert_eq!(states(), before);
+    machine.orc(&["--dry-run", "exec", "web", "demo", "id"]).exits(1).says("no plan");
     assert_eq!(machine.orc(&["config", "--services"]).ok(), "counts\nsays\nweb");
+    machine.leaves_nothing();
+}
+
+#[test]
+fn what_no_service_uses_must_be_there_when_all_resources_are_asked_for() {
+    let machine = Machine::new("all-resources");
+    let service = "image: orc/demo, command: [demo, sleep]";
+    machine.file(
+        "first.yaml",
+        &format!(
+            "{{name: first, services: {{box: {{{service}}}}}, networks: {{spine: {{name: spine}}}}, \
+             volumes: {{kept: {{name: kept}}}}}}"
+        ),
+    );
+    machine.file(
+        "second.yaml",
+        &format!(
+            "{{name: second, services: {{box: {{{service}, networks: [spine], volumes: ['kept:/data']}}}}, \
+             networks: {{spine: {{external: true}}}}, volumes: {{kept: {{external: true}}}}}}"
+        ),
+    );
+    let orc = |args: &[&str]| machine.orc(args);
+    assert!(!orc(&["-f", "first.yaml", "config"]).ok().contains("kept"));
+    orc(&["-f", "first.yaml", "--all-resources", "config"]).exits(0).says("name: kept").says("name: spine");
+    orc(&["-f", "first.yaml", "up", "-d"]).ok();
+    orc(&["-f", "second.yaml", "up", "-d"]).exits(1).says("there is no such");
+    orc(&["-f", "first.yaml", "--all-resources", "up", "-d"]).ok();
+    orc(&["-f", "second.yaml", "up", "-d", "--wait"]).ok();
+    orc(&["-f", "second.yaml", "exec", "-T", "box", "demo", "write", "/data/x", "kept"]).ok();
+    orc(&["-f", "second.yaml", "down", "-t", "1"]).ok();
+    orc(&["-f", "first.yaml", "down", "-v", "-t", "1"]).ok();
+    machine.compose("services: {box: {image: orc/demo}}");
     machine.leaves_nothing();
 }
 

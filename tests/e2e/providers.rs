@@ -93,7 +93,7 @@ fn what_a_provider_tells_must_reach_those_that_depend_on_it() {
     world.orc(&["up", "-d"]).ok();
     assert_eq!(world.0.pids_of("demo sleep"), pids);
     world.says("docker-cloud.up", &[("setenv", "URL=tcp://two")]);
-    world.orc(&["up", "-d"]).ok();
+    world.orc(&["up", "-d", "--no-deps", "app"]).ok();
     world.orc(&["exec", "-T", "app", "demo", "env", "DB_URL"]).exits(0).says("tcp://two");
     world
         .orc(&["run", "-T", "--rm", "-e", "KEYS_TOKEN=mine", "app", "demo", "env"])

@@ -34,6 +34,9 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
             .hint("signals have names like SIGHUP or HUP, or numbers from 1 to 64")
     })?;
     let mut target = Target::find(&args.services, OneOffs::Included, global, output).await?;
+    if global.dry_run {
+        return target.plan("kill", |task| task.task.is_alive(), output);
+    }
     let mut told = Vec::new();
     let mut ended = Vec::new();
     for name in &target.services {

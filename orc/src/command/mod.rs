@@ -41,7 +41,7 @@ use crate::output::Output;
 pub(crate) fn run(cli: Cli, output: &Output) -> Outcome {
     let global = &cli.global;
     refuse_without_plan(&cli.command, global)?;
-    refuse_unsupported(global, output)?;
+    warn_of_flags(global, output);
     match cli.command {
         Command::Config(args) => config::run(&args, global, output),
         Command::Graph(args) => graph::run(&args, global, output),
@@ -89,10 +89,11 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Outcome {
 /// A command that would change something although only a plan was asked for must not run.
 fn refuse_without_plan(command: &Command, global: &Global) -> Outcome {
     use Command::{
-        Completion, Config, Create, Down, Events, Graph, Images, Logs, Ls, Man, Plan, Port, Ps, Stats, Top,
-        Up, Version, Volumes, Wait, Why,
+        Completion, Config, Create, Down, Events, Graph, Images, Kill, Logs, Ls, Man, Pause, Plan, Port, Ps,
+        Restart, Rm, Scale, Start, Stats, Stop, Top, Unpause, Up, Version, Volumes, Wait, Why,
     };
-    let planned = matches!(command, Up(_) | Create(_) | Down(_) | Plan(_));
+    let planned = matches!(command, Create(_) | Down(_) | Plan(_) | Scale(_) | Up(_))
+        || matches!(command, Kill(_) | Pause(_) | Restart(_) | Rm(_) | Start(_) | Stop(_) | Unpause(_));
     let looks = match command {
         Events(_) | Images(_) | Logs(_) | Ls(_) | Port(_) | Ps(_) | Stats(_) | Top(_) => true,
         Volumes(_) | Why(_) => true,
@@ -103,24 +104,19 @@ fn refuse_without_plan(command: &Command, global: &Global) -> Outcome {
     if !global.dry_run || planned || looks || reads {
         return Ok(());
     }
-    Err(Failure::new("this command has no plan to print")
-        .hint("`--dry-run` works with `up`, `create` and `down`, and with commands that change nothing"))
+    Err(Failure::new("this command has no plan to print").hint(
+        "`--dry-run` works with `up`, `down` and commands like `stop`, and with those that change nothing",
+    ))
 }
 
-/// Flags of docker compose that would change the result in ways that orc does not know; of those that change
-/// only names it is said that they do not.
-fn refuse_unsupported(global: &Global, output: &Output) -> Outcome {
+/// Of flags of docker compose that change nothing here it is said that they do not.
+fn warn_of_flags(global: &Global, output: &Output) {
     if global.compatibility {
         output.warning(
             "`--compatibility` changes nothing: containers are named STACK-SERVICE-NUMBER; `container_name` \
              names one otherwise",
         );
     }
-    if global.all_resources {
-        return Err(Failure::new("`--all-resources` is not supported yet")
-            .hint("networks and volumes are made when a service uses them"));
-    }
-    Ok(())
 }
 
 /// Talks to an engine. The runtime is this thread: starting more costs more than they do.

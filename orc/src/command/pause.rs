@@ -22,6 +22,9 @@ pub(crate) async fn run(args: &Args, paused: bool, global: &Global, output: &Out
         true => (ContainerState::Running, ContainerState::Paused),
         false => (ContainerState::Paused, ContainerState::Running),
     };
+    if global.dry_run {
+        return target.plan(if paused { "pause" } else { "unpause" }, |task| is(task, from), output);
+    }
     let tasks: Vec<String> = tasks(&target, from).map(|task| task.task.id.to_string()).collect();
     if tasks.is_empty() {
         output.note(if paused { "nothing runs that could be paused" } else { "nothing is paused" });
@@ -44,5 +47,9 @@ fn tasks(target: &Target, state: ContainerState) -> impl Iterator<Item = &TaskVi
     let services = target.watch.view().into_iter().flat_map(|view| &view.services);
     let ours = services.filter(|(name, _)| target.services.contains(name));
     let tasks = ours.flat_map(|(_, service)| service.tasks.values());
-    tasks.filter(move |task| task.task.container().is_some_and(|container| container.state == state))
+    tasks.filter(move |task| is(task, state))
+}
+
+fn is(task: &TaskView, state: ContainerState) -> bool {
+    task.task.container().is_some_and(|container| container.state == state)
 }

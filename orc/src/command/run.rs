@@ -123,7 +123,7 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
     let files = FilesAndLine::default();
     let request = project::request(global, std::slice::from_ref(&args.service))?;
     let mut loaded = project::load_to_run_from(&request, &files, output, |loaded| Ok(loaded.clone()))?;
-    let told = if args.no_deps { Told::default() } else { Providers::of(&loaded).up(output).await? };
+    let told = Providers::of(&loaded).up(output).await?;
     loaded.project.iter_mut().for_each(|project| told.tell(project));
     let mut instead = Instead { told, ..instead(args) };
     let own = one_off::variables(&args.env_from_file, &request, output)?;

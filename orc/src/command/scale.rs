@@ -34,8 +34,8 @@ pub(crate) async fn run(args: &Args, global: &Global, output: &Output) -> Outcom
     let mut watch = StackWatch::open(&mut client, &stack.name).await?;
     let names: Vec<String> = args.services.iter().map(|(name, _)| name.clone()).collect();
     let there = pick::services(&stack, watch.view(), &names)?.len();
-    if there < names.iter().collect::<BTreeSet<_>>().len() {
-        // What was never started is known from the file alone.
+    if global.dry_run || there < names.iter().collect::<BTreeSet<_>>().len() {
+        // What was never started is known from the file alone, and `up` has plans.
         let args = up::Args::of_scale(args.services.clone(), args.no_deps);
         return up::run(&args, global, output).await;
     }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, IsTerminal};
 
+use cluster::view::TaskView;
 use cluster::{Run, RunAction, StopHow};
 
 use crate::cli::Global;
@@ -117,6 +118,22 @@ impl Target {
         self.watch.reach(version).await
     }
 
+    /// What a dry run prints: the containers that the command is about.
+    pub(super) fn plan(&self, verb: &str, which: impl Fn(&TaskView) -> bool, output: &Output) -> Outcome {
+        let services = self.watch.view().into_iter().flat_map(|view| &view.services);
+        let mut meant = Vec::new();
+        for (name, service) in services.filter(|(name, _)| self.services.contains(name)) {
+            meant
+                .extend(service.tasks.values().filter(|task| which(task)).map(|task| (name, task.task.slot)));
+        }
+        meant.sort_unstable();
+        if meant.is_empty() {
+            output.line("nothing to do");
+        }
+        meant.iter().for_each(|(name, slot)| output.line(&format!("{verb}  {name}.{slot}")));
+        Ok(())
+    }
+
     pub(super) async fn reach(
         &mut self,
         goal: Goal,
@@ -143,6 +160,9 @@ pub(crate) async fn start(args: &StartArgs, global: &Global, output: &Output) ->
     if let Some(view) = target.watch.view() {
         target.services = pick::with_dependencies(view, &target.services).into_iter().collect();
     }
+    if global.dry_run {
+        return target.plan("start", |task| !task.task.is_alive(), output);
+    }
     target.wish(&RunAction::Start).await?;
     let wait = args.wait || args.wait_timeout.is_some();
     let goal = if wait { Goal::Healthy } else { Goal::Started };
@@ -155,6 +175,9 @@ pub(crate) async fn stop(args: &StopArgs, global: &Global, output: &Output) -> O
     if target.is_nothing(output) {
         return Ok(());
     }
+    if global.dry_run {
+        return target.plan("stop", |task| task.task.is_alive(), output);
+    }
     target.wish(&RunAction::Stop(grace(args.timeout))).await?;
     target.reach(Goal::Stopped, None, output, "not everything has stopped").await
 }
@@ -165,6 +188,9 @@ pub(crate) async fn restart(args: &RestartArgs, global: &Global, output: &Output
     if target.is_nothing(output) {
         return Ok(());
     }
+    if global.dry_run {
+        return target.plan("restart", |_| true, output);
+    }
     let how = grace(args.timeout);
     target.wish(&if args.no_deps { RunAction::RestartAlone(how) } else { RunAction::Restart(how) }).await?;
     target.reach(Goal::Started, None, output, "not everything could be restarted").await
@@ -173,6 +199,9 @@ pub(crate) async fn restart(args: &RestartArgs, global: &Global, output: &Output
 /// Removes containers that do not run.
 pub(crate) async fn rm(args: &RmArgs, global: &Global, output: &Output) -> Outcome {
     let mut target = Target::find(&args.services, OneOffs::Excluded, global, output).await?;
+    if global.dry_run {
+        return target.plan("remove", |task| args.stop || !task.task.is_alive(), output);
+    }
     if args.stop && !target.services.is_empty() {
         target.wish(&RunAction::Stop(StopHow::default())).await?;
         target.reach(Goal::Stopped, None, output, "not everything has stopped").await?;

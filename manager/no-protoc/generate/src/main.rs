@@ -13,6 +13,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let kept = here.join("../src/generated").join(NAME);
     let protos = raft_proto(&here.join("../../../Cargo.toml"))?.join("proto");
     let made = tempfile::tempdir()?;
+    // The compiler takes itself to be called by a build script.
+    std::env::set_var("OUT_DIR", made.path());
     protobuf_build::Builder::new()
         .out_dir(made.path().display().to_string())
         .search_dir_for_protos(&protos.display().to_string())

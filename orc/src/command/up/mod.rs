@@ -84,7 +84,7 @@ async fn provided(args: &Args, global: &Global, output: &Output) -> Outcome<Wish
         output.warning("providers are not asked by a dry run, so that services that depend on them may be shown as changed");
         return Ok(wish);
     }
-    let providers = if args.no_deps { providers.only(&args.services) } else { providers };
+    // With `--no-deps` as well: without what they tell, the services would be replaced by some that lack it.
     self::wish(args, &loaded, &providers.up(output).await?)
 }
 
