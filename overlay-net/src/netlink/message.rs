@@ -27,6 +27,12 @@ impl Message {
         message
     }
 
+    /// Asks the kernel for an answer when it has taken the message.
+    pub(crate) fn ask_for_answer(&mut self) {
+        let flags = u16::from_ne_bytes([self.bytes[6], self.bytes[7]]) | super::ACK;
+        self.bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
+    }
+
     /// Appends an attribute with these bytes.
     pub(crate) fn attr(&mut self, kind: u16, payload: &[u8]) -> &mut Message {
         let len = u16::try_from(ATTR_HEADER + payload.len()).unwrap_or(u16::MAX);

@@ -144,7 +144,11 @@ impl Socket {
 
     /// Sends a transaction as one datagram. The kernel has queued every answer when `send` returns, so nothing
     /// here waits: an error of any message is the error of all, and carries that message's index.
-    pub(crate) fn transaction(&mut self, batch: Vec<Message>) -> Result<(), (usize, io::Error)> {
+    pub(crate) fn transaction(&mut self, mut batch: Vec<Message>) -> Result<(), (usize, io::Error)> {
+        // Begin and end are answered since Linux 6.10 only, what is between them by every kernel.
+        if let [_, .., last, _] = batch.as_mut_slice() {
+            last.ask_for_answer();
+        }
         let first = self.seq.wrapping_add(1);
         let mut bytes = Vec::new();
         for message in batch {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::netlink::{ACK, APPEND, CREATE, Message, REQUEST, Socket};
+use crate::netlink::{APPEND, CREATE, Message, REQUEST, Socket};
 use crate::{Error, Result};
 
 use super::data::Element;
@@ -121,7 +121,7 @@ impl Transaction {
         if self.is_empty() {
             return Ok(());
         }
-        self.push(Message::new(BATCH_END, REQUEST | ACK, &batch_body()), "end the transaction");
+        self.push(Message::new(BATCH_END, REQUEST, &batch_body()), "end the transaction");
         let purposes = self.purposes;
         socket.transaction(self.messages).map_err(|(index, source)| {
             let purpose = purposes.get(index).map_or("change the packet filter", |purpose| purpose.as_ref());

@@ -23,7 +23,7 @@ const NEW_CHAIN: u16 = NFTABLES | 3;
 fn nft(messages: Vec<Message>) {
     let mut all = vec![Message::new(BATCH_BEGIN, REQUEST, &[0, 0, 0, 10])];
     all.extend(messages);
-    all.push(Message::new(BATCH_END, REQUEST | ACK, &[0, 0, 0, 10]));
+    all.push(Message::new(BATCH_END, REQUEST, &[0, 0, 0, 10]));
     Socket::open(Family::Netfilter, 0).unwrap().transaction(all).unwrap();
 }
 
