@@ -72,8 +72,12 @@ impl StackSpec {
             services.values().flat_map(|s| s.networks.keys()).collect();
         let networks = names
             .networks()
-            // The default one is there for those who name none; others are left when they are wanted.
-            .filter(|(key, spec)| *key != DEFAULT_NETWORK || used_networks.contains(&spec.name))
+            // The loader leaves what is wanted though nobody uses it; the default one is for those who name none, and
+            // others' are looked for only when they are used.
+            .filter(|(key, spec)| {
+                let own = !spec.compose.external && *key != DEFAULT_NETWORK;
+                own || used_networks.contains(&spec.name)
+            })
             .map(|(key, spec)| (key.to_owned(), spec))
             .collect();
         let volumes = names.volumes().map(|(key, spec)| (key.to_owned(), spec)).collect();

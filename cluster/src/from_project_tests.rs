@@ -180,3 +180,13 @@ fn what_a_provider_makes_is_left_out_and_not_waited_for() {
         StackSpec::from_project(&early, &FileDigests::default()).expect_err("containers come later");
     assert!(refused.0[0].to_string().contains("cannot depend on `cache`"), "{refused:?}");
 }
+
+#[test]
+fn networks_that_are_not_made_here_are_named_only_by_who_uses_them() {
+    let stack = stack(
+        "
+         services: {open: {image: x, networks: [machine]}, plain: {image: x, networks: [theirs]}}
+         networks: {machine: {name: host, external: true}, theirs: {external: true}}",
+    );
+    assert_eq!(stack.networks.keys().collect::<Vec<_>>(), ["theirs"]);
+}
