@@ -51,7 +51,8 @@ services:
     shm_size: 8m
 ",
     );
-    is_limited(&machine, ("cpu/cpu.shares", "512"), ("cpu.weight", "20"));
+    // By the curve on which 1024 shares are a weight of 100, as in runc since 1.3.2.
+    is_limited(&machine, ("cpu/cpu.shares", "512"), ("cpu.weight", "59"));
     is_limited(&machine, ("cpu/cpu.cfs_quota_us", "50000"), ("cpu.max", "50000 200000"));
     is_limited(&machine, ("cpu/cpu.cfs_period_us", "200000"), ("cpu.max", "50000 200000"));
     is_limited(&machine, ("cpuset/cpuset.cpus", "0"), ("cpuset.cpus", "0"));
