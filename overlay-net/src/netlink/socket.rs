@@ -145,10 +145,7 @@ impl Socket {
     /// Sends a transaction as one datagram. The kernel has queued every answer when `send` returns, so nothing
     /// here waits: an error of any message is the error of all, and carries that message's index.
     pub(crate) fn transaction(&mut self, mut batch: Vec<Message>) -> Result<(), (usize, io::Error)> {
-        // Begin and end are answered since Linux 6.10 only, what is between them by every kernel.
-        if let [_, .., last, _] = batch.as_mut_slice() {
-            last.ask_for_answer();
-        }
+        ask_for_answer(&mut batch);
         let first = self.seq.wrapping_add(1);
         let mut bytes = Vec::new();
         for message in batch {
@@ -229,4 +226,28 @@ fn error_code(payload: &[u8]) -> i32 {
     // A malformed answer counts as a protocol error.
     let malformed = -rustix::io::Errno::PROTO.raw_os_error();
     payload.first_chunk().map_or(malformed, |bytes| i32::from_ne_bytes(*bytes))
+}
+
+/// Begin and end of a transaction are answered since Linux 6.10 only, what is between them by every kernel.
+fn ask_for_answer(batch: &mut [Message]) {
+    if let [_, .., last, _] = batch {
+        last.ask_for_answer();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_is_answered_by_kernels_that_do_not_answer_its_end() {
+        let mut batch: Vec<_> = [16, 1, 2, 17].map(|kind| Message::new(kind, REQUEST, &[])).into();
+        ask_for_answer(&mut batch);
+        let flags = batch.into_iter().map(|message| {
+            let mut bytes = Vec::new();
+            message.write(1, &mut bytes);
+            u16::from_ne_bytes([bytes[6], bytes[7]])
+        });
+        assert_eq!(flags.collect::<Vec<_>>(), [REQUEST, REQUEST, REQUEST | ACK, REQUEST]);
+    }
 }

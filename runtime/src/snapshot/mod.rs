@@ -48,7 +48,8 @@ impl Snapshots {
     /// in the store as long as the snapshot exists.
     ///
     /// # Errors
-    /// When a folder cannot be made, or the file system keeps no limits; what was made is found by the next call or by [`Snapshots::remove`].
+    /// When a folder cannot be made, or the file system keeps no limits; what was made is found by the next call or by
+    /// [`Snapshots::remove`].
     pub fn prepare(
         &self,
         image: &Image,
@@ -89,7 +90,7 @@ impl Snapshots {
     /// When a file cannot be removed, for example because it is still mounted.
     pub fn remove(&self, container: &str) -> Result<()> {
         let dir = self.of(container)?;
-        match quota::lift(&dir).and_then(|()| fs::remove_dir_all(&dir)) {
+        match fs::remove_dir_all(&dir) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(Error::File { doing: "cannot remove", path: dir, source: error })
             }

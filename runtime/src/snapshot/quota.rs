@@ -59,7 +59,8 @@ struct State {
     other: [u64; 9],
 }
 
-/// Lets no more than `bytes` be written below `folders`, which are empty and share the limit.
+/// Lets no more than `bytes` be written below `folders`, which are empty and share the limit. It ends with them: what the
+/// file system still knows of a project without files binds nobody, and its next container sets its own.
 ///
 /// # Errors
 /// The file system does not keep such limits, or no project is free.
@@ -77,14 +78,6 @@ pub(super) fn limit(snapshots: &Path, folders: &[&Path], bytes: u64) -> Result<(
         set_project(folder, project).map_err(Error::file("cannot set the quota's project of", folder))?;
     }
     Ok(())
-}
-
-/// Ends the limit of what lies in a container's snapshot, if there is one.
-pub(super) fn lift(snapshot: &Path) -> io::Result<()> {
-    match project(snapshot)? {
-        Some(project) => set_limit(&File::open(snapshot)?, project, 0),
-        None => Ok(()),
-    }
 }
 
 fn free(snapshots: &Path) -> Result<u32> {
@@ -137,7 +130,7 @@ fn limits_hold(on: &File) -> io::Result<bool> {
     }
 }
 
-/// `blocks` is the most that `project` may use; 0 is no limit.
+/// `blocks` is the most that `project` may use.
 fn set_limit(on: &File, project: u32, blocks: u64) -> io::Result<()> {
     const BLOCKS_MOST: u16 = 1 << 3;
     const VERSION: i8 = 1;
