@@ -207,6 +207,9 @@ pub struct MountsOf {
 pub struct InjectedFile {
     /// Absolute path inside the container; parents are created.
     pub target: String,
+    /// A file of the machine whose lines come first, as they are when the container is created; none if it is missing.
+    #[serde(default)]
+    pub begins_with: Option<PathBuf>,
     /// Skipped when the configuration is stored: secrets stay in memory (`run_dir` is a tmpfs).
     #[serde(skip)]
     pub content: Vec<u8>,

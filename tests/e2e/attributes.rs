@@ -331,7 +331,12 @@ fn the_machines_network_or_none_at_all_must_be_possible() {
         "network-modes",
         "
 services:
-  open: {image: orc/demo, command: [demo, serve, '8123'], network_mode: host}
+  open:
+    image: orc/demo
+    command: [demo, serve, '8123']
+    network_mode: host
+    extra_hosts: {of-this-service: 192.0.2.7, the-machine: host-gateway}
+    dns: 192.0.2.53
   box: {image: orc/demo, command: [demo, sleep], network_mode: none}
 ",
     );
@@ -339,6 +344,14 @@ services:
         machine.get("127.0.0.1:8123", "/").is_ok_and(|response| response.status == 200)
     });
     assert_eq!(inside(&machine, &["ls", "/sys/class/net"]).exits(0).stdout.trim(), "lo");
+    let read = |path: &str| machine.orc(&["exec", "open", "demo", "cat", path]).exits(0).stdout.clone();
+    let of_machine = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let own = "192.0.2.7\tof-this-service\n127.0.0.1\tthe-machine\n";
+    assert_eq!(
+        read("/etc/hosts"),
+        format!("{}\n{own}", of_machine.trim_end_matches('\n')).trim_start_matches('\n')
+    );
+    assert_eq!(read("/etc/resolv.conf"), "nameserver 192.0.2.53\n");
     machine.leaves_nothing();
 }
 

@@ -1,5 +1,6 @@
 //! Making and removing what a container is on disk. All of it blocks.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -50,9 +51,11 @@ pub(super) fn create(inner: &Inner, entry: &Entry, mut config: ContainerConfig) 
         let mut kept = config.clone();
         kept.files.iter_mut().for_each(|file| file.content.clear());
         return match before.is_some_and(|before| before.config == kept) {
-            true => {
-                config.files.iter().enumerate().try_for_each(|(i, file)| rewrite(&folders, i, &file.content))
-            }
+            true => config
+                .files
+                .iter()
+                .enumerate()
+                .try_for_each(|(index, file)| rewrite(&folders, index, &content(file)?)),
             false => Err(Error::AlreadyRunning { id: config.id }),
         };
     }
@@ -127,12 +130,26 @@ fn write_files(folders: &Folders, files: &[InjectedFile]) -> Result<()> {
     for (index, file) in files.iter().enumerate() {
         let path = folders.injected(index);
         folders::remove_file(&path)?;
-        write_private(&path, &file.content)
+        write_private(&path, &content(file)?)
             .and_then(|()| chown(&path, Some(file.uid), Some(file.gid)))
             .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(file.mode & 0o7777)))
             .map_err(Error::file("cannot write", &path))?;
     }
     Ok(())
+}
+
+/// All that is in an injected file.
+fn content(file: &InjectedFile) -> Result<Cow<'_, [u8]>> {
+    let Some(path) = &file.begins_with else { return Ok(Cow::Borrowed(&file.content)) };
+    let mut all = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        read => read.map_err(Error::file("cannot read", path))?,
+    };
+    if all.last().is_some_and(|last| *last != b'\n') {
+        all.push(b'\n');
+    }
+    all.extend(&file.content);
+    Ok(Cow::Owned(all))
 }
 
 /// For nobody to read until owner and mode are what they shall be.

@@ -82,6 +82,7 @@ async fn injected_files_are_there_keep_their_mode_and_can_be_rewritten() {
     let runtime = machine.runtime().await;
     let file = |target: &str, content: &str, mode, uid, writable| InjectedFile {
         target: target.to_owned(),
+        begins_with: None,
         content: content.as_bytes().to_vec(),
         mode,
         uid,
@@ -91,7 +92,17 @@ async fn injected_files_are_there_keep_their_mode_and_can_be_rewritten() {
     let mut container = config(&runtime, "c", &["stubborn"]).await;
     container.read_only = true;
     container.user = Some("4242".into());
+    let of_machine = machine.path().join("names");
+    std::fs::write(&of_machine, "search example.org").unwrap();
     container.files = vec![
+        InjectedFile {
+            begins_with: Some(of_machine),
+            ..file("/etc/resolv.conf", "options ndots:0\n", 0o644, 0, true)
+        },
+        InjectedFile {
+            begins_with: Some("/none".into()),
+            ..file("/etc/none", "only this\n", 0o644, 0, true)
+        },
         file("/etc/hosts", "127.0.0.1 localhost\n", 0o644, 0, true),
         file("/run/secrets/key", "SECRET-CANARY", 0o400, 4242, false),
         file("/run/secrets/other", "not yours", 0o400, 0, false),
@@ -105,6 +116,8 @@ async fn injected_files_are_there_keep_their_mode_and_can_be_rewritten() {
     assert!(
         exec(&runtime, "c", &["stat", "/run/secrets/key"], |_| {}).await.1.starts_with("400 4242:4242 13")
     );
+    let (_, text) = exec(&runtime, "c", &["cat", "/etc/resolv.conf", "/etc/none"], |_| {}).await;
+    assert_eq!(text, "search example.org\noptions ndots:0\nonly this\n", "after the machine's own");
     runtime.update_file("c", "/etc/hosts", b"10.0.0.2 web\n".to_vec()).await.unwrap();
     assert_eq!(exec(&runtime, "c", &["cat", "/etc/hosts"], |_| {}).await.1, "10.0.0.2 web\n");
     assert!(runtime.update_file("c", "/etc/passwd", Vec::new()).await.is_err());

@@ -15,6 +15,7 @@ async fn namespaces_of_another_container_can_be_joined_while_it_runs() {
     let mut owner = config(&runtime, "owner", &["stubborn"]).await;
     owner.files = vec![InjectedFile {
         target: "/etc/hosts".into(),
+        begins_with: None,
         content: b"192.0.2.1 known".to_vec(),
         mode: 0o644,
         uid: 0,

@@ -226,11 +226,24 @@ fn what_cannot_be_honoured_is_refused() {
 
 #[test]
 fn host_networking_takes_the_machines_own_names() {
-    let mut task = task(json!({"network_mode": "host", "command": ["x"]}));
-    task.endpoints.clear();
-    let config = translate(&task, &ImageConfig::default()).unwrap();
-    assert!(config.host_network);
-    let targets: Vec<&str> = config.mounts.iter().map(|mount| mount.target.as_str()).collect();
-    assert_eq!(targets, ["/etc/hosts", "/etc/resolv.conf"]);
-    assert!(config.files.iter().all(|file| file.target == "/etc/hostname"));
+    let mut all = json!({"dns_search": ["example.org"], "dns_opt": ["timeout:1"], "network_mode": "host",
+                         "extra_hosts": ["db=10.1.1.1", "up=host-gateway"], "command": ["x"]});
+    let check = |compose: &Value, expected: [(&str, &str, bool); 2]| {
+        let mut task = task(compose.clone());
+        task.endpoints.clear();
+        let config = translate(&task, &ImageConfig::default()).unwrap();
+        assert!(config.host_network);
+        for (target, text, with_the_machines) in expected {
+            let base = with_the_machines.then(|| PathBuf::from(target));
+            let found = config.files.iter().find(|file| file.target == target).expect("the file");
+            assert_eq!((file(&config, target).as_str(), &found.begins_with), (text, &base));
+        }
+    };
+    let plain = json!({"network_mode": "host", "command": ["x"]});
+    check(&plain, [("/etc/hosts", "", true), ("/etc/resolv.conf", "", true)]);
+    let (hosts, resolver) = ("10.1.1.1\tdb\n127.0.0.1\tup\n", "search example.org\noptions timeout:1\n");
+    check(&all, [("/etc/hosts", hosts, true), ("/etc/resolv.conf", resolver, true)]);
+    all["dns"] = json!(["192.0.2.53"]);
+    let resolver = "search example.org\nnameserver 192.0.2.53\noptions timeout:1\n";
+    check(&all, [("/etc/hosts", hosts, true), ("/etc/resolv.conf", resolver, false)]);
 }

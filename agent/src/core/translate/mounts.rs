@@ -104,9 +104,6 @@ pub(super) fn mounts(task: &Task, origin: &Origin, parts: &Parts<'_>) -> Result<
     for entry in &compose.tmpfs {
         list.push(tmpfs(entry)?);
     }
-    if super::uses_host_network(task) {
-        list.extend(["/etc/hosts", "/etc/resolv.conf"].map(of_machine));
-    }
     list.sort_by(|a, b| a.target.cmp(&b.target));
     Ok(list)
 }
@@ -161,19 +158,6 @@ fn volume_key(mount: &ComposeMount) -> Option<&str> {
 
 fn path_of(volumes: &Volumes, name: &str) -> Result<PathBuf, String> {
     volumes.get(name).cloned().ok_or_else(|| format!("volume `{name}` is not there"))
-}
-
-fn of_machine(path: &str) -> Mount {
-    Mount {
-        source: MountSource::Bind {
-            path: PathBuf::from(path),
-            create: false,
-            propagation: Propagation::Private,
-            recursive: Recursive::All,
-        },
-        target: path.to_owned(),
-        read_only: true,
-    }
 }
 
 fn propagation(options: Option<&BindOptions>) -> Result<Propagation, String> {
