@@ -56,6 +56,8 @@ pub(crate) fn check(
         }
         checker.networks();
         checker.shared_network();
+        checker.without_network();
+        checker.machines_name();
         checker.dependencies();
         checker.references();
         checker.healthcheck();

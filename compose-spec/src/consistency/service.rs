@@ -142,6 +142,44 @@ impl Checker<'_> {
         }
     }
 
+    /// What a service without a network of its own says about it is lost. Docker discards the ports too; people
+    /// have them in their files, so it is no error.
+    pub(super) fn without_network(&mut self) {
+        let (name, service) = (self.name, self.service);
+        let (mode, instead) = match service.network_mode.as_deref() {
+            Some("host") => ("host", "what it listens on is a port of the machine, under the same number"),
+            Some("none") => ("none", "it has nothing but its own loopback"),
+            _ => return,
+        };
+        let lost = [
+            ("external_links", !service.external_links.is_empty()),
+            ("links", !service.links.is_empty()),
+            ("mac_address", service.mac_address.is_some()),
+            ("ports", !service.ports.is_empty()),
+        ];
+        for (attribute, _) in lost.into_iter().filter(|(_, wished)| *wished) {
+            let message =
+                format!("service `{name}`: `{attribute}` has no effect with `network_mode: {mode}`");
+            let finding = Diagnostic::warning(Code::Suspicious, self.place(attribute), message);
+            self.report.add(finding.hint(instead));
+        }
+    }
+
+    /// Who shares the machine's name would change it for all: Docker refuses that too.
+    pub(super) fn machines_name(&mut self) {
+        let (name, service) = (self.name, self.service);
+        if service.uts.as_deref() != Some("host") {
+            return;
+        }
+        let own = [("domainname", service.domainname.is_some()), ("hostname", service.hostname.is_some())];
+        for (attribute, _) in own.into_iter().filter(|(_, wished)| *wished) {
+            let message = format!("service `{name}`: `{attribute}` and `uts: host` exclude one another");
+            let finding = Diagnostic::error(Code::Consistency, self.place(attribute), message)
+                .related(self.place("uts"), "it has the machine's own name");
+            self.report.add(finding);
+        }
+    }
+
     fn undefined<'k>(
         &mut self,
         span: Span,

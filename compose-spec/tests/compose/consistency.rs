@@ -37,7 +37,22 @@ fn attributes_that_say_the_same_must_agree() {
     web_refused("network_mode: host, networks: [default]", "exclude one another");
     web_refused("network_mode: 'container:x', ports: ['80:80']", "`ports` and `network_mode: container:x`");
     web_refused("network_mode: 'container:x', hostname: a", "`hostname` and `network_mode: container:x`");
+    web_refused("uts: host, hostname: a", "`hostname` and `uts: host` exclude one another");
     web_refused("container_name: one, scale: 2", "cannot share one `container_name`");
+}
+
+#[test]
+fn what_has_no_effect_without_a_network_is_told() {
+    for (mode, instead) in [("host", "a port of the machine"), ("none", "nothing but its own loopback")] {
+        let web =
+            format!("{{image: i, network_mode: {mode}, ports: ['80:80'], mac_address: '02:42:ac:11:00:02'}}");
+        let text = crate::support::findings(&format!("services: {{web: {web}}}"));
+        for attribute in ["ports", "mac_address"] {
+            let expected =
+                format!("warning: service `web`: `{attribute}` has no effect with `network_mode: {mode}`");
+            assert!(text.contains(&expected) && text.contains(instead) && !text.contains("error:"), "{text}");
+        }
+    }
 }
 
 #[test]
