@@ -18,7 +18,7 @@ impl Runtime {
     /// wrote. While that is held a container that does not run cannot be started.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; or the kernel cannot mount the container's files detached (Linux 6.5 can).
+    /// [`Error::NotFound`], or the container's files cannot be mounted.
     pub async fn files(&self, id: &str) -> Result<Files> {
         let entry = self.inner.known(id)?;
         let running = || match *entry.state.borrow() {

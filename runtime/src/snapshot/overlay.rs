@@ -2,12 +2,16 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 
+use nix::sched::{CloneFlags, unshare};
 use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
-    fsconfig_set_string, fsmount, fsopen, move_mount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
+    OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount_change,
+    move_mount, open_tree,
 };
 use serde::{Deserialize, Serialize};
 
@@ -35,8 +39,7 @@ pub struct OverlayMount {
 pub fn mount(overlay: &OverlayMount, target: &Path) -> Result<()> {
     let folders = Folders::open(overlay)?;
     match mount_new(&folders, target) {
-        // No `lowerdir+` before Linux 6.5, no fsopen before 5.2.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => mount_old(&folders, target),
+        Err(Errno::NOSYS) => mount_old(&folders, target),
         other => other,
     }
     .map_err(Error::file("cannot mount the root filesystem at", target))
@@ -77,17 +80,31 @@ fn by_descriptor(fd: &OwnedFd) -> String {
 /// As [`mount`], attached nowhere: it is gone when the last descriptor of it is.
 ///
 /// # Errors
-/// When a folder is missing, or the kernel has no such mounts (it has since 6.5).
+/// When a folder is missing or the kernel refuses the mount.
 pub(crate) fn mount_detached(overlay: &OverlayMount) -> Result<OwnedFd> {
-    let folders = Folders::open(overlay)?;
-    make(&folders).map_err(Error::file("cannot mount the root filesystem of", &overlay.upper))
+    match make(&Folders::open(overlay)?) {
+        Err(Errno::NOSYS) => make_old(overlay),
+        other => other.map_err(Error::file("cannot mount the root filesystem of", &overlay.upper)),
+    }
 }
 
 fn mount_new(folders: &Folders, target: &Path) -> rustix::io::Result<()> {
     move_mount(&make(folders)?, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
 }
 
+/// Overlays of layers that are named one by one are there since Linux 6.5. Earlier kernels would refuse them too, but
+/// leave a line of it in their logs at each start of a container.
+fn names_layers_one_by_one() -> bool {
+    let uname = rustix::system::uname();
+    let release = uname.release().to_string_lossy();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
+    (numbers.next(), numbers.next()) >= (Some(6), Some(5))
+}
+
 fn make(folders: &Folders) -> rustix::io::Result<OwnedFd> {
+    if !names_layers_one_by_one() {
+        return Err(Errno::NOSYS);
+    }
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(&context, "source", "orc")?;
     for lower in &folders.lower {
@@ -99,6 +116,25 @@ fn make(folders: &Folders) -> rustix::io::Result<OwnedFd> {
     fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
 }
 
+/// Mounts in a namespace that ends with its thread, and takes the mount from there. The folders are opened there too:
+/// an overlay is made of mounts of its own namespace only.
+pub(super) fn make_old(overlay: &OverlayMount) -> Result<OwnedFd> {
+    let place = &overlay.upper;
+    let mount_apart = || {
+        private_namespace().map_err(Error::file("cannot leave the machine's mounts to mount", place))?;
+        let folders = Folders::open(overlay)?;
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let mounted = mount_old(&folders, place).and_then(|()| open_tree(CWD, place, flags));
+        mounted.map_err(Error::file("cannot mount the root filesystem of", place))
+    };
+    std::thread::scope(|scope| scope.spawn(mount_apart).join().unwrap_or_else(|panic| resume_unwind(panic)))
+}
+
+fn private_namespace() -> std::io::Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    Ok(mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?)
+}
+
 pub(super) fn mount_old(folders: &Folders, target: &Path) -> rustix::io::Result<()> {
     let lower: Vec<String> = folders.lower.iter().map(by_descriptor).collect();
     let options = format!(
@@ -107,7 +143,7 @@ pub(super) fn mount_old(folders: &Folders, target: &Path) -> rustix::io::Result<
         by_descriptor(&folders.upper),
         by_descriptor(&folders.work)
     );
-    let options = std::ffi::CString::new(options).map_err(|_| rustix::io::Errno::INVAL)?;
+    let options = std::ffi::CString::new(options).map_err(|_| Errno::INVAL)?;
     rustix::mount::mount(
         "orc",
         target.as_os_str().as_bytes(),

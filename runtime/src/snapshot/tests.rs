@@ -1,9 +1,12 @@
 //! Snapshots, mounted for real in mount namespaces of the tests' own.
 
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+
 use nix::sched::{CloneFlags, unshare};
 use tempfile::TempDir;
 
-use super::overlay::{Folders, mount_old};
+use super::overlay::{Folders, make_old, mount_old};
 use super::*;
 use crate::image::{Digest, ImageConfig};
 
@@ -77,6 +80,24 @@ fn layers_are_seen_through_and_writes_stay_apart() {
     }
     assert_eq!(fs::read_to_string(image.layers[1].join("both")).unwrap(), "top");
     assert_eq!(fs::read_dir(&target).unwrap().count(), 0, "nothing is left mounted");
+}
+
+#[test]
+fn files_can_be_looked_at_while_nothing_is_mounted() {
+    let (dir, snapshots) = world();
+    let bottom = |tree: &Path| fs::write(tree.join("both"), "bottom").unwrap();
+    let overlay = snapshots.prepare(&image(dir.path(), &[&bottom]), &[], "c1", None).unwrap();
+    fs::write(overlay.upper.join("own"), "written").unwrap();
+    let before = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    for (detached, kernel) in [(mount_detached as fn(&_) -> _, "this"), (make_old, "an old")] {
+        let tree = detached(&overlay).unwrap();
+        let root = PathBuf::from(format!("/proc/self/fd/{}", tree.as_raw_fd()));
+        let read = |name: &str| fs::read_to_string(root.join(name)).unwrap();
+        assert_eq!((read("both"), read("own")), ("bottom".into(), "written".into()), "{kernel} kernel");
+        fs::write(root.join("both"), "changed").unwrap();
+        fs::remove_file(overlay.upper.join("both")).unwrap();
+    }
+    assert_eq!(fs::read_to_string("/proc/self/mountinfo").unwrap(), before);
 }
 
 #[test]
