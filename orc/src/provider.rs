@@ -128,12 +128,20 @@ impl Providers {
         Ok(told)
     }
 
-    /// Has the services taken away, each before those that it depends on.
+    /// Has the services taken away, each before those that it depends on. One that stays keeps no other.
     pub(crate) async fn down(&self, output: &Output) -> Outcome {
+        let mut failures = Vec::new();
         for service in self.services.iter().rev() {
-            self.call(service, Call::Down, output).await?;
+            failures.extend(self.call(service, Call::Down, output).await.err());
         }
-        Ok(())
+        match failures.pop() {
+            None => Ok(()),
+            Some(only) if failures.is_empty() => Err(only),
+            Some(last) => {
+                let all = failures.into_iter().chain([last]).map(Failure::in_one_line);
+                Err(Failure::new("not everything could be taken away").causes(all))
+            }
+        }
     }
 
     /// Calls a service's program and gives the variables that it tells.

@@ -138,3 +138,21 @@ fn a_provider_that_fails_must_start_nothing() {
     assert_eq!(world.0.pids_of("demo sleep").len(), 0);
     world.without_providers().leaves_nothing();
 }
+
+#[test]
+fn a_provider_that_fails_must_keep_no_other_from_being_asked_at_down() {
+    let world = World::new("providers-down");
+    world.orc(&["up", "-d"]).ok();
+    world.calls("docker-cloud");
+    world.0.shell("rm bin/vault.down").ok();
+    world.orc(&["down", "-t", "1"]).exits(1).says("provider `vault` could not take away service `keys`");
+    assert_eq!(world.calls("docker-cloud").len(), 1);
+    world.0.shell("rm bin/docker-cloud.down").ok();
+    world
+        .orc(&["down", "-t", "1"])
+        .exits(1)
+        .says("not everything could be taken away")
+        .says("provider `vault` could not take away service `keys`: the program ended with")
+        .says("provider `cloud` could not take away service `db`: the program ended with");
+    world.without_providers().leaves_nothing();
+}
