@@ -41,6 +41,9 @@ struct Reader {
     ready: VecDeque<LogLine>,
     /// Number of the last line given or skipped.
     last: u64,
+    /// Number of the line that was the last when reading began, unless new ones are waited for: who writes as fast as
+    /// is read must not keep the reader for ever.
+    end: Option<u64>,
     begun: bool,
 }
 
@@ -48,7 +51,7 @@ impl Reader {
     fn new(folder: PathBuf, query: LogQuery) -> Reader {
         let last = query.after_seq.unwrap_or(0);
         let (partial, ready) = (Vec::new(), VecDeque::new());
-        Reader { folder, query, watch: None, current: None, partial, ready, last, begun: false }
+        Reader { folder, query, watch: None, current: None, partial, ready, last, end: None, begun: false }
     }
 
     async fn next(&mut self) -> Result<Option<LogLine>> {
@@ -60,11 +63,15 @@ impl Reader {
                 if line.seq <= self.last || self.query.since_ms.is_some_and(|since| line.at_ms < since) {
                     continue;
                 }
-                if self.query.until_ms.is_some_and(|until| line.at_ms >= until) {
+                let late = self.query.until_ms.is_some_and(|until| line.at_ms >= until);
+                if late || self.end.is_some_and(|end| line.seq > end) {
                     return Ok(None);
                 }
                 self.last = line.seq;
                 return Ok(Some(line));
+            }
+            if self.end.is_some_and(|end| self.last >= end) {
+                return Ok(None);
             }
             if self.read_more()? {
                 // A long log must not keep other tasks from running.
@@ -84,6 +91,8 @@ impl Reader {
         if self.query.follow {
             std::fs::create_dir_all(&self.folder).map_err(Error::file("cannot create", &self.folder))?;
             self.watch = Some(watch(&self.folder).map_err(Error::file("cannot watch", &self.folder))?);
+        } else {
+            self.end = Some(last_number(&self.folder)?);
         }
         if let Some(count) = self.query.tail {
             self.last = self.last.max(before_last(&self.folder, count)?);
@@ -268,6 +277,21 @@ mod tests {
         check(LogQuery { until_ms: Some(1), ..any }, vec![]).await;
         check(LogQuery { since_ms: Some(u64::MAX), ..any }, vec![]).await;
         assert_eq!(numbers(&folder.path().join("absent"), any).await, Vec::<u64>::new());
+    }
+
+    #[tokio::test]
+    async fn who_does_not_follow_reads_what_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = writer(folder.path());
+        write(&mut writer, 1..=20);
+        let mut stream = lines(folder.path().to_owned(), LogQuery::default());
+        let mut seen = Vec::new();
+        while let Some(line) = stream.next().await {
+            seen.push(line.unwrap().seq);
+            assert!(seen.len() < 50, "it reads what comes meanwhile");
+            write(&mut writer, 1..=2);
+        }
+        assert_eq!(seen, (1..=20).collect::<Vec<_>>());
     }
 
     #[tokio::test]

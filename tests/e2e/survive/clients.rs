@@ -15,7 +15,9 @@ fn f37_idle_clients_must_not_stop_the_engine() {
     machine.orc(&["up", "-d"]).ok();
     let socket = machine.shell("find \"$ORC_DATA_DIR\" /run -name engine.sock | head -1").ok().to_owned();
     // The kernel's queue of a socket is finite, too: who does not get in any more is refused, which is as good.
-    let idle: Vec<_> = (0..1_500).map_while(|_| UnixStream::connect(&socket).ok()).collect();
+    let mut idle: Vec<_> = (0..1_500).map_while(|_| UnixStream::connect(&socket).ok()).collect();
+    // This process may have as many files open as it is allowed, and needs some to look around.
+    idle.truncate(idle.len().saturating_sub(50));
     assert!(idle.len() > 500, "{} connections", idle.len());
     assert_eq!(machine.pids_of("demo sleep").len(), 2);
     drop(idle);
@@ -47,6 +49,8 @@ fn f37_a_client_that_never_reads_must_hold_up_nobody() {
     for child in [&mut slow, &mut watching] {
         child.kill().expect("it is ours");
         child.wait().expect("it ends");
+        // That was the one who entered the namespaces; the client itself ends when nobody can read any more.
+        drop(child.stdout.take());
     }
     machine.leaves_nothing();
 }
