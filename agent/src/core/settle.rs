@@ -153,10 +153,15 @@ impl AgentCore {
         if !machine.is_being_adopted(self.synced) && self.assigned.is_some() {
             self.adopting.remove(&machine.id);
         }
-        if machine.stop.is_some() {
-            self.leaving.insert(machine.id);
-        } else {
-            self.leaving.remove(&machine.id);
+        match &machine.stop {
+            Some(stop) => {
+                self.leaving.insert(machine.id);
+                // Who is to go as soon as it runs was never in a projection, so that nothing else makes the next.
+                if stop.waits_for(self.projection.next()) {
+                    self.projection.touch([]);
+                }
+            }
+            None => drop(self.leaving.remove(&machine.id)),
         }
     }
 

@@ -48,6 +48,12 @@ impl Stop {
         Stop { serial, drains, hooks: 0, out: None, signalled: None, killed: None }
     }
 
+    /// It waits for the projection with this number, or a later one.
+    #[must_use]
+    pub(super) fn waits_for(&self, serial: u64) -> bool {
+        self.serial >= serial
+    }
+
     /// A signal was sent: there is no way back.
     #[must_use]
     pub(super) fn is_final(&self) -> bool {

@@ -49,6 +49,20 @@ fn while_others_take_over_connections_drain() {
 }
 
 #[test]
+fn who_was_told_to_go_while_it_started_goes() {
+    let mut bench = Bench::new();
+    bench.task("web", 1, plain());
+    bench.publish("web");
+    bench.complete();
+    bench.work_until("start 1");
+    bench.change(1, |task| task.desired = Desired::Remove(stop()));
+    bench.work_until("start 1");
+    bench.clear();
+    bench.work();
+    bench.check("do watch 1\ndo signal 1 15\nsay 1 started stopping generation 1");
+}
+
+#[test]
 fn the_user_may_say_how() {
     let mut bench = Bench::new();
     bench.task("web", 1, plain());
