@@ -18,8 +18,21 @@ pub(crate) enum Goal {
     Started,
     /// Containers run and are healthy, or ended well (`--wait`).
     Healthy,
+    /// Containers ended well: what `service_completed_successfully` asks for.
+    Completed,
     /// No process runs (`stop`).
     Stopped,
+}
+
+impl Goal {
+    /// Containers are to be started and to do well.
+    fn is_strict(self) -> bool {
+        matches!(self, Self::Healthy | Self::Completed)
+    }
+
+    fn is_start(self) -> bool {
+        self == Self::Started || self.is_strict()
+    }
 }
 
 /// Where one service or task stands on the way to a goal; ordered from best to worst.
@@ -72,7 +85,7 @@ pub(crate) enum Verdict {
 
 /// Where a service stands at a time.
 pub(crate) fn progress(service: &ServiceView, goal: Goal, now: Timestamp) -> Progress {
-    if matches!(goal, Goal::Started | Goal::Healthy) && (service.removing || service.run != Run::Started) {
+    if goal.is_start() && (service.removing || service.run != Run::Started) {
         let text = if service.removing { "removing" } else { "stopped" };
         return Progress::failed(text, "somebody else asked for that meanwhile");
     }
@@ -101,7 +114,7 @@ pub(crate) fn progress(service: &ServiceView, goal: Goal, now: Timestamp) -> Pro
     let text = if wanted == 0 { word } else { format!("{done}/{wanted} {word}") };
     let look_again = looks.iter().filter_map(|look| look.look_again).min();
     let progress = Progress { class, bad: looks.iter().any(|look| look.bad), text, note, look_again };
-    if matches!(goal, Goal::Started | Goal::Healthy) { of_update(service, progress) } else { progress }
+    if goal.is_start() { of_update(service, progress) } else { progress }
 }
 
 /// Where a service stands whose tasks are being replaced, or were not all replaced.
@@ -226,7 +239,7 @@ fn ended(exit: &Exit, goal: Goal) -> Look {
         Some(error) => Look::new(Class::Failed, word).note(error).bad(),
         None if exit.code == 0 => Look::new(Class::Done, "completed"),
         None => {
-            let class = if goal == Goal::Healthy { Class::Failed } else { Class::Done };
+            let class = if goal.is_strict() { Class::Failed } else { Class::Done };
             Look::new(class, word).note(if exit.oom { "out of memory" } else { "" }).bad()
         }
     }
@@ -245,8 +258,8 @@ fn restarting(container: &ContainerStatus, goal: Goal) -> Look {
     };
     let class = match goal {
         _ if error.is_some() => Class::Failed,
-        Goal::Healthy if is_looping(container) => Class::Failed,
-        Goal::Healthy => Class::Working,
+        _ if goal.is_strict() && is_looping(container) => Class::Failed,
+        _ if goal.is_strict() => Class::Working,
         _ => Class::Done,
     };
     let note = match container.restarts {
@@ -264,6 +277,9 @@ fn is_looping(container: &ContainerStatus) -> bool {
 }
 
 fn running(view: &TaskView, goal: Goal, now: Timestamp) -> Look {
+    if goal == Goal::Completed {
+        return Look::new(Class::Working, "running");
+    }
     let Some(container) = view.task.container() else { return Look::new(Class::Done, "running") };
     match &container.health {
         Health::Healthy => Look::new(Class::Done, "healthy"),

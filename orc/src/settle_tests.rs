@@ -109,6 +109,18 @@ pub(crate) fn stack(services: Vec<(&str, ServiceView)>) -> StackView {
 }
 
 #[test]
+fn what_has_to_complete_is_waited_for_until_it_has() {
+    let check = |task: TaskView, expect: Verdict| {
+        let view = stack(vec![("job", service(1, vec![task]))]);
+        assert_eq!(verdict(&view, &["job".to_owned()].into(), Goal::Completed, NOW), expect);
+    };
+    check(young(1, limits::STEADY_MS, 0), Verdict::Open { look_again: None });
+    check(exited(1, 0, None), Verdict::Reached);
+    check(exited(1, 3, None), Verdict::Missed);
+    check(looping(1, 1), Verdict::Open { look_again: None });
+}
+
+#[test]
 fn waiting_believes_what_stays() {
     let check = |task: TaskView, expect: Verdict| {
         let view = stack(vec![("web", service(1, vec![task]))]);

@@ -72,6 +72,46 @@ fn run_must_lose_nothing_of_a_command_that_ends_at_once() {
 }
 
 #[test]
+fn run_must_wait_for_what_its_service_needs_and_not_run_without_it() {
+    let machine = Machine::new("run-needs");
+    let compose = |check: &str, job: &str| {
+        machine.compose(&format!(
+            "
+services:
+  db:
+    image: orc/demo
+    command: [demo, sleep]
+    healthcheck: {{test: [CMD, demo, {check}], interval: 200ms, retries: 2}}
+  job: {{image: orc/demo, command: [demo, {job}]}}
+  spare: {{image: orc/demo, command: [demo, no-such-tool]}}
+  app:
+    image: orc/demo
+    command: [demo, echo, it ran]
+    depends_on: {{db: {{condition: service_healthy}}, spare: {{condition: service_started, required: false}}}}
+  late:
+    image: orc/demo
+    command: [demo, echo, it ran]
+    depends_on: {{job: {{condition: service_completed_successfully}}}}
+"
+        ));
+    };
+    compose("exit, '1'", "exit, '3', '1'");
+    for (service, reason) in
+        [("app", "service `db`: 0/1 unhealthy"), ("late", "service `job`: 0/1 exited (3)")]
+    {
+        let run = machine.orc(&["run", "-T", "--rm", service]);
+        run.exits(1).says(&format!("what `{service}` depends on could not be started")).says(reason);
+        assert_eq!(run.stdout, "");
+    }
+    machine.orc(&["run", "-T", "--rm", "--no-deps", "late"]).exits(0).says("it ran");
+    compose("echo", "exit, '0', '1'");
+    for service in ["app", "late"] {
+        machine.orc(&["run", "-T", "--rm", service]).exits(0).says("it ran");
+    }
+    machine.leaves_nothing();
+}
+
+#[test]
 fn run_must_take_input_and_give_all_output() {
     let machine = machine("run-input");
     let cat = ["run", "--rm", "--no-deps", "web", "demo", "cat"];

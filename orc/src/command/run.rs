@@ -11,7 +11,7 @@ use clap::ArgAction::Set;
 use clap::builder::FalseyValueParser;
 use cluster::view::TaskView;
 use cluster::{Phase, RunAction, StopHow, TaskId};
-use compose_spec::Loaded;
+use compose_spec::{Condition, Dependency, Loaded};
 use tonic::Streaming;
 
 use super::exec::environment;
@@ -224,12 +224,28 @@ async fn prepare(
     wish.check_ports(client, output).await?;
     let version = client.apply(&wish.put, false).await?.version;
     watch.reach(version).await?;
-    let names: Vec<String> = wish.put.services.into_iter().filter(|name| *name != args.service).collect();
-    if names.is_empty() {
-        return Ok(());
-    }
+    let own = project.services.get(&args.service).map(|service| &service.depends_on);
+    let goal = |name: &String| asked_of(own.and_then(|own| own.get(name)));
     let doing = format!("what `{}` depends on could not be started", args.service);
-    follow::settle(watch, &Aim::new(names, Goal::Started), output, &doing).await
+    for each in [Goal::Started, Goal::Healthy, Goal::Completed] {
+        let names = wish.put.services.iter().filter(|name| **name != args.service);
+        let names: Vec<String> = names.filter(|name| goal(name) == Some(each)).cloned().collect();
+        if !names.is_empty() {
+            follow::settle(watch, &Aim::new(names, each), output, &doing).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What has to become of a service before the command runs, which depends on it so, or on others that do. Nothing is
+/// asked of what may as well be missing.
+fn asked_of(dependency: Option<&Dependency>) -> Option<Goal> {
+    match dependency {
+        Some(dependency) if !dependency.required => None,
+        Some(Dependency { condition: Condition::Healthy, .. }) => Some(Goal::Healthy),
+        Some(Dependency { condition: Condition::CompletedSuccessfully, .. }) => Some(Goal::Completed),
+        _ => Some(Goal::Started),
+    }
 }
 
 /// A container beside the stack, as far as this program knows it.
