@@ -329,35 +329,6 @@ fn subnets_keep_clear_of_what_machines_route_and_of_each_other() {
 }
 
 #[test]
-fn no_node_fits_for_reasons_that_are_told() {
-    let mut bench = Bench::with_nodes(0);
-    let constrained = |memory: &str| {
-        one(json!({"image": "x", "deploy": {
-            "placement": {"constraints": ["node.labels.disk==ssd"]},
-            "resources": {"reservations": {"memory": memory}}
-        }}))
-    };
-    bench.up(constrained("536870912")).unwrap();
-    bench.settle();
-    assert_eq!(bench.waits(), "web.1: no node has joined yet");
-    bench.node(1, |_| {});
-    bench.node(2, |_| {});
-    bench.decide();
-    assert_eq!(bench.waits(), "web.1: no node fits: 2 without `disk=ssd` (hopeless)");
-    bench.node(3, |d| {
-        d.labels = [("disk".to_owned(), "ssd".to_owned())].into();
-        d.memory_bytes = 64 << 20;
-    });
-    bench.decide();
-    let text = "web.1: no node fits: 2 without `disk=ssd`, 1 has 64 MiB of 512 MiB free (hopeless)";
-    assert_eq!(bench.waits(), text);
-    bench.up(constrained("1048576")).unwrap();
-    bench.settle();
-    assert_eq!(bench.waits(), "");
-    assert_eq!(bench.task("web", 1).node, NodeId(3));
-}
-
-#[test]
 fn tasks_spread_over_nodes_and_follow_their_volume() {
     let mut bench = Bench::with_nodes(3);
     bench.up(wish(hello())).unwrap();

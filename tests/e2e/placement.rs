@@ -31,8 +31,7 @@ fn a_service_must_only_run_where_its_constraints_are_met() {
 fn a_node_must_not_run_more_replicas_than_allowed() {
     let machine = Machine::new("per-node");
     machine.compose(&service("deploy: {replicas: 2, placement: {max_replicas_per_node: 1}}"));
-    let up = machine.orc(&["up", "-d", "--wait", "--wait-timeout", "3"]);
-    up.exits(1).says("no node fits: 1 with 1 of its tasks already");
+    machine.orc(&["up", "-d"]).exits(1).says("no node fits: 1 with 1 of its tasks already");
     assert_eq!(machine.ps().len(), 1);
     machine.leaves_nothing();
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::place::filter::Reason;
 use crate::replicas::No;
 
-/// Sums up why no node fits.
-pub(crate) fn no_node(reasons: &[Reason]) -> No {
+/// Sums up why no node fits for one of so many replicas.
+pub(crate) fn no_node(reasons: &[Reason], replicas: u64) -> No {
     if reasons.is_empty() {
         return No::not_now("no node has joined yet".to_owned());
     }
@@ -21,6 +21,12 @@ pub(crate) fn no_node(reasons: &[Reason]) -> No {
     groups.sort_by_key(|group| (std::cmp::Reverse(group.len()), group[0].clone()));
     let words: Vec<String> = groups.iter().map(|group| describe(group)).collect();
     let text = format!("no node fits: {}", words.join(", "));
+    let nodes = reasons.len() as u64;
+    let is_permanent = |reason: &Reason| match reason {
+        // Not all have room at once, whoever makes some.
+        Reason::Enough(each) => each.saturating_mul(nodes) < replicas,
+        other => is_permanent(other),
+    };
     if reasons.iter().all(is_permanent) { No::never(text) } else { No::not_now(text) }
 }
 

@@ -4,6 +4,8 @@
 mod explain;
 mod filter;
 mod score;
+#[cfg(test)]
+mod tests;
 
 use cluster::view::PublishedPort;
 use cluster::{NodeId, Service, ServiceKey};
@@ -28,7 +30,7 @@ pub(crate) fn choose(round: &Round<'_>, key: &ServiceKey, service: &Service) -> 
             Err(reason) => reasons.push(reason),
         }
     }
-    best.map(|(_, node)| node).ok_or_else(|| explain::no_node(&reasons))
+    best.map(|(_, node)| node).ok_or_else(|| explain::no_node(&reasons, service.replicas.into()))
 }
 
 /// Puts a task on a node.
