@@ -164,7 +164,8 @@ pub struct PutStack {
     /// `spec` holds only a part of the file: services that it does not name are no orphans.
     #[serde(default)]
     pub partial: bool,
-    /// All services that the file names, when `spec` holds only a part of it and orphans are to go nevertheless.
+    /// All services that the file names, also those that `spec` leaves out (of disabled profiles, or not asked for):
+    /// they are no orphans. Needed to find orphans when `spec` holds only a part of the file.
     #[serde(default)]
     pub named: BTreeSet<String>,
     /// `--scale`.

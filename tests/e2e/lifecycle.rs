@@ -146,6 +146,9 @@ fn orphans_must_be_told_once_and_removed_when_asked() {
     // Services of the file that are not named on the line are no orphans.
     machine.orc(&["up", "-d", "--remove-orphans", "new"]).exits(0).says("old       removed");
     assert!(states(&machine, "old").is_empty() && !states(&machine, "web").is_empty());
+    // Nor are those of a profile that is not asked for.
+    machine.compose(&file.replace("old: {", "new: {profiles: [more], "));
+    machine.orc(&["up", "-d"]).exits(0).never_says("does not name");
     machine.compose("services: {web: {image: orc/demo, command: [demo, sleep]}}\n");
     machine.orc(&["down", "-t", "1", "--remove-orphans"]).exits(0).says("new       removed");
     machine.leaves_nothing();

@@ -62,6 +62,17 @@ fn cp_must_bring_files_both_ways_and_stay_inside() {
     machine.orc(&["cp", "web:/no/such/file", "x"]).exits(1).says("No such file");
     machine.orc(&["cp", "x", "y"]).exits(1).says("neither end");
 
+    // Into all replicas, or one of them.
+    machine.orc(&["scale", "web=2"]).ok();
+    let there = |path: &str| {
+        ["1", "2"]
+            .map(|index| machine.orc(&["exec", "-T", "--index", index, "web", "demo", "cat", path]).code == 0)
+    };
+    machine.orc(&["cp", "from/a/note", "web:/tmp/all"]).exits(0).says("-web-1:").says("-web-2:");
+    machine.orc(&["cp", "--index", "2", "from/a/note", "web:/tmp/one"]).ok();
+    assert_eq!((there("/tmp/all"), there("/tmp/one")), ([true, true], [false, true]));
+    machine.shell(&format!("tar -c from | {orc} cp - web:/tmp")).exits(1).says("only once").says("`--index`");
+
     // Of a container that has ended, too.
     eventually("it has ended", || state(&machine, "ends") == "exited");
     machine.orc(&["cp", "secret", "ends:/note"]).ok();

@@ -208,6 +208,9 @@ fn a_part_of_a_file_makes_no_orphans_and_the_whole_one_does() {
     let orphan = |state: &State| state.service(&key("db")).map(|db| (db.orphan, db.removing));
     assert_eq!(up(&mut state, PutStack { partial: true, ..put(web.clone()) }).unwrap(), vec![]);
     assert_eq!(orphan(&state), Some((false, false)));
+    // One of a disabled profile.
+    up(&mut state, PutStack { named: ["db".to_owned()].into(), ..put(web.clone()) }).unwrap();
+    assert_eq!(orphan(&state), Some((false, false)));
     up(&mut state, put(web.clone())).unwrap();
     assert_eq!(orphan(&state), Some((true, false)));
     up(&mut state, PutStack { remove_orphans: true, ..put(web) }).unwrap();

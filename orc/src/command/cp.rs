@@ -20,7 +20,7 @@ use crate::project::{self, Stack};
 /// Flags of `orc cp`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Into every replica, and into containers of `orc run`
+    /// Into containers of `orc run` as well
     #[arg(long)]
     all: bool,
     /// Keep owners
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     /// Follow the source if it is a symbolic link
     #[arg(short = 'L', long)]
     follow_link: bool,
-    /// Which replica
+    /// Which replica; the first to copy from, all to copy into
     #[arg(long, value_name = "NUMBER", conflicts_with = "all")]
     index: Option<u32>,
     /// `SERVICE:PATH`, a path of this machine, or `-` for an archive on standard input
@@ -70,22 +70,30 @@ fn inside(text: &str) -> Option<(&str, &str)> {
     (!service.is_empty() && !service.contains('/') && !service.starts_with('.')).then_some((service, path))
 }
 
+/// Every container of a service, as docker compose has it, or the one that is meant.
 fn targets<'a>(
     stack: &Stack,
     view: Option<&'a StackView>,
     service: &str,
     args: &Args,
 ) -> Outcome<Vec<&'a TaskView>> {
-    if !args.all {
+    let is_service = view.is_some_and(|view| view.services.contains_key(service));
+    if args.index.is_some() || !(args.all || is_service) {
         return Ok(vec![pick::container(stack, view, service, args.index)?]);
     }
-    let services = pick::with_one_offs(stack, view, &[service.to_owned()])?;
-    let tasks = services.into_iter().flat_map(|(_, service)| service.tasks.values());
+    let names = [service.to_owned()];
+    let found = match args.all {
+        true => pick::with_one_offs(stack, view, &names)?,
+        false => pick::services(stack, view, &names)?,
+    };
+    let tasks = found.into_iter().flat_map(|(_, service)| service.tasks.values());
     let tasks: Vec<_> = tasks.filter(|task| task.task.container().is_some()).collect();
-    if tasks.is_empty() {
-        return Err(Failure::new(format!("service `{service}` has no container")));
+    match tasks.len() {
+        0 => Err(Failure::new(format!("service `{service}` has no container")).hint("`orc ps -a` says why")),
+        2.. if args.source == "-" => Err(Failure::new("standard input can be read only once")
+            .hint("say which replica is meant, with `--index`")),
+        _ => Ok(tasks),
     }
-    Ok(tasks)
 }
 
 async fn copy_out(client: &mut Client, task: &TaskView, path: &str, args: &Args) -> Outcome {

@@ -165,7 +165,10 @@ fn wish(args: &Args, loaded: &Loaded, told: &Told) -> Outcome<Wish> {
         scale: args.scale.iter().cloned().collect::<BTreeMap<_, _>>(),
         no_recreate: args.no_recreate,
         remove_orphans: args.remove_orphans,
-        named: if args.remove_orphans { loaded.named.clone() } else { BTreeSet::new() },
+        named: match args.remove_orphans || args.services.is_empty() {
+            true => loaded.named.clone(),
+            false => BTreeSet::new(),
+        },
         renew_volumes: args.renew_anon_volumes,
         no_start: args.no_start,
         how: grace(args),
