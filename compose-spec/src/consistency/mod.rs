@@ -1,5 +1,6 @@
 //! Checks that references lead somewhere and that attributes agree with one another.
 
+mod agreement;
 mod service;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,6 +59,9 @@ pub(crate) fn check(
         checker.shared_network();
         checker.without_network();
         checker.machines_name();
+        checker.mount_options();
+        checker.limits();
+        checker.restarts();
         checker.dependencies();
         checker.references();
         checker.healthcheck();

@@ -24,7 +24,7 @@ pub(super) struct Checker<'a> {
 
 impl Checker<'_> {
     /// Where an attribute stands; the service itself if it was not written.
-    fn place(&self, attribute: &str) -> Span {
+    pub(super) fn place(&self, attribute: &str) -> Span {
         let entry = self.node.as_map().and_then(|map| map.get(attribute));
         entry.map_or_else(|| self.whole(), |entry| entry.key)
     }
@@ -35,13 +35,13 @@ impl Checker<'_> {
     }
 
     /// Where an entry of a mapping below an attribute stands.
-    fn entry(&self, attribute: &str, key: &str) -> Span {
+    pub(super) fn entry(&self, attribute: &str, key: &str) -> Span {
         let map = self.node.get(attribute).and_then(Node::as_map);
         map.and_then(|map| map.get(key)).map_or_else(|| self.place(attribute), |entry| entry.key)
     }
 
     /// Where an item of a list below an attribute stands, or a part of that item.
-    fn item(&self, attribute: &str, index: usize, part: &str) -> Span {
+    pub(super) fn item(&self, attribute: &str, index: usize, part: &str) -> Span {
         let item = self.node.get(attribute).and_then(Node::as_seq).and_then(|items| items.get(index));
         item.map_or_else(|| self.place(attribute), |item| item.get(part).map_or(item.span, |node| node.span))
     }
@@ -110,73 +110,6 @@ impl Checker<'_> {
                 let span = self.entry("networks", network);
                 self.undefined(span, "is in network", network, "networks", self.project.networks.keys());
             }
-        }
-    }
-
-    /// Who is in another container's network has its names and interfaces, and can have none of its own: Docker
-    /// refuses the same attributes.
-    pub(super) fn shared_network(&mut self) {
-        let (name, service) = (self.name, self.service);
-        let Some(mode) = service.network_mode.as_deref().filter(|mode| mode.contains(':')) else { return };
-        let own = [
-            ("dns", !service.dns.is_empty()),
-            ("dns_opt", !service.dns_opt.is_empty()),
-            ("dns_search", !service.dns_search.is_empty()),
-            ("domainname", service.domainname.is_some()),
-            ("expose", !service.expose.is_empty()),
-            ("external_links", !service.external_links.is_empty()),
-            ("extra_hosts", !service.extra_hosts.is_empty()),
-            ("hostname", service.hostname.is_some()),
-            ("links", !service.links.is_empty()),
-            ("mac_address", service.mac_address.is_some()),
-            ("ports", !service.ports.is_empty()),
-        ];
-        for (attribute, _) in own.into_iter().filter(|(_, wished)| *wished) {
-            let message =
-                format!("service `{name}`: `{attribute}` and `network_mode: {mode}` exclude one another");
-            let owner = mode.split_once(':').map_or(mode, |(_, owner)| owner);
-            let finding = Diagnostic::error(Code::Consistency, self.place(attribute), message)
-                .related(self.place("network_mode"), "the mode is set here")
-                .hint(format!("it has the network of `{owner}`: say it there"));
-            self.report.add(finding);
-        }
-    }
-
-    /// What a service without a network of its own says about it is lost. Docker discards the ports too; people
-    /// have them in their files, so it is no error.
-    pub(super) fn without_network(&mut self) {
-        let (name, service) = (self.name, self.service);
-        let (mode, instead) = match service.network_mode.as_deref() {
-            Some("host") => ("host", "what it listens on is a port of the machine, under the same number"),
-            Some("none") => ("none", "it has nothing but its own loopback"),
-            _ => return,
-        };
-        let lost = [
-            ("external_links", !service.external_links.is_empty()),
-            ("links", !service.links.is_empty()),
-            ("mac_address", service.mac_address.is_some()),
-            ("ports", !service.ports.is_empty()),
-        ];
-        for (attribute, _) in lost.into_iter().filter(|(_, wished)| *wished) {
-            let message =
-                format!("service `{name}`: `{attribute}` has no effect with `network_mode: {mode}`");
-            let finding = Diagnostic::warning(Code::Suspicious, self.place(attribute), message);
-            self.report.add(finding.hint(instead));
-        }
-    }
-
-    /// Who shares the machine's name would change it for all: Docker refuses that too.
-    pub(super) fn machines_name(&mut self) {
-        let (name, service) = (self.name, self.service);
-        if service.uts.as_deref() != Some("host") {
-            return;
-        }
-        let own = [("domainname", service.domainname.is_some()), ("hostname", service.hostname.is_some())];
-        for (attribute, _) in own.into_iter().filter(|(_, wished)| *wished) {
-            let message = format!("service `{name}`: `{attribute}` and `uts: host` exclude one another");
-            let finding = Diagnostic::error(Code::Consistency, self.place(attribute), message)
-                .related(self.place("uts"), "it has the machine's own name");
-            self.report.add(finding);
         }
     }
 
@@ -332,7 +265,7 @@ impl Checker<'_> {
                         self.name
                     ),
                 )
-                .related(self.place("deploy"), format!("`{other}` is set below"))
+                .related(self.place("deploy"), format!("`{other}` is set here"))
                 .hint("leave one of them out");
                 self.report.add(finding);
             }

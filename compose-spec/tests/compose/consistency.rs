@@ -43,7 +43,7 @@ fn attributes_that_say_the_same_must_agree() {
 
 #[test]
 fn what_has_no_effect_without_a_network_is_told() {
-    for (mode, instead) in [("host", "a port of the machine"), ("none", "nothing but its own loopback")] {
+    for (mode, instead) in [("host", "the machine's network"), ("none", "nothing but its own loopback")] {
         let web =
             format!("{{image: i, network_mode: {mode}, ports: ['80:80'], mac_address: '02:42:ac:11:00:02'}}");
         let text = crate::support::findings(&format!("services: {{web: {web}}}"));
@@ -53,6 +53,45 @@ fn what_has_no_effect_without_a_network_is_told() {
             assert!(text.contains(&expected) && text.contains(instead) && !text.contains("error:"), "{text}");
         }
     }
+}
+
+#[test]
+fn what_has_no_effect_beside_something_else_is_told() {
+    let check = |web: &str, expected: &str| {
+        let text = crate::support::findings(&format!("services: {{web: {{image: i, {web}}}}}"));
+        assert_eq!(text.contains("warning:"), !expected.is_empty(), "{text}");
+        assert!(text.contains(expected) && !text.contains("error:"), "{text}");
+    };
+    check(
+        "volumes: [{type: bind, source: ., target: /v, volume: {subpath: a}}]",
+        "`volume` has no effect on the mount at `/v`",
+    );
+    check(
+        "volumes: [{type: tmpfs, target: /v, bind: {propagation: rslave}}]",
+        "`bind` has no effect on the mount at `/v`",
+    );
+    check("volumes: [{type: tmpfs, target: /v, tmpfs: {size: 1m}}, .:/w]", "");
+    check("memswap_limit: 1g", "`memswap_limit` has no effect without `mem_limit`");
+    check("memswap_limit: 1g, deploy: {resources: {limits: {memory: 1g}}}", "");
+    check("memswap_limit: -1", "");
+    check(
+        "restart: always, deploy: {restart_policy: {condition: none}}",
+        "`restart: always` has no effect beside",
+    );
+    check("restart: 'on-failure:3', deploy: {restart_policy: {condition: on-failure}}", "");
+}
+
+#[test]
+fn limits_that_cannot_be_kept_are_refused() {
+    web_refused("mem_limit: 64m, memswap_limit: 32m", "below the limit of memory, 67108864 bytes");
+    web_refused(
+        "ulimits: {nofile: {soft: 5, hard: 4}}",
+        "the soft limit of `nofile` is above its hard limit, 4",
+    );
+    web_refused(
+        "ulimits: {nofile: {soft: -1, hard: 4}}",
+        "the soft limit of `nofile` is above its hard limit, 4",
+    );
 }
 
 #[test]
