@@ -100,3 +100,24 @@ services:
     machine.orc(&["config"]).exits(0).says("name: page").says("app_protocol: http");
     machine.leaves_nothing();
 }
+
+#[test]
+fn a_port_of_a_stopped_service_must_be_free_for_others() {
+    let machine = Machine::new("stopped-ports");
+    machine.compose("services: {web: {image: orc/demo, command: [demo, serve], ports: ['8080:80']}}\n");
+    let answers = || machine.get("127.0.0.1:8080", "/").is_ok_and(|response| response.status == 200);
+    machine.orc(&["-p", "one", "up", "-d"]).ok();
+    machine
+        .orc(&["-p", "two", "up", "-d"])
+        .exits(1)
+        .says("already published by service `web` of stack `one`");
+    machine.orc(&["-p", "one", "stop", "-t", "1"]).ok();
+    machine.orc(&["-p", "two", "up", "-d"]).ok();
+    eventually("the other one answers", answers);
+    machine.orc(&["-p", "one", "start"]).exits(1).says("already published by service `web` of stack `two`");
+    machine.orc(&["-p", "two", "down", "-t", "1"]).ok();
+    machine.orc(&["-p", "one", "start"]).ok();
+    eventually("it answers again", answers);
+    machine.orc(&["-p", "one", "down", "-t", "1"]).ok();
+    machine.leaves_nothing();
+}

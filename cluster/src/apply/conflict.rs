@@ -57,7 +57,7 @@ fn check_alone(put: &PutStack) -> (Wished, Vec<Refusal>) {
 }
 
 /// Checks services of one stack of which nothing runs yet and something shall, beside what is there: a one-off, or
-/// what is scaled from nothing.
+/// what is scaled from nothing or was stopped.
 pub(super) fn check_more(state: &State, more: &[(&ServiceKey, &ServiceSpec)]) -> Result<(), Refusal> {
     let Some(name) = more.first().map(|(key, _)| &key.stack) else { return Ok(()) };
     let Some(stack) = state.stacks.get(name).filter(|stack| !stack.removing) else {
@@ -75,10 +75,12 @@ pub(super) fn check_more(state: &State, more: &[(&ServiceKey, &ServiceSpec)]) ->
     let (services, networks, volumes) = Default::default();
     let nothing = StackSpec { name: name.clone(), services, networks, volumes };
     let none = PutStack { partial: true, ..PutStack::new(nothing) };
-    // A service of which nothing is to run has no port yet, and its one-offs may have it.
-    let beside = |service: &Service| !service.removing && service.replicas > 0;
-    for (other, service) in state.services().filter(|(_, service)| beside(service)) {
-        wished.check_beside(&other, service, &none)?;
+    for (other, service) in state.services() {
+        // A service of which nothing is to run has no port yet, and its one-offs may have it.
+        let beside = !service.removing && service.replicas > 0;
+        if beside && more.iter().all(|(key, _)| **key != other) {
+            wished.check_beside(&other, service, &none)?;
+        }
     }
     Ok(())
 }

@@ -108,6 +108,9 @@ impl Step<'_> {
                 ));
             }
         }
+        if needs_container(action) {
+            self.check_ports_of_stopped(services.iter())?;
+        }
         for key in services.iter().collect::<BTreeSet<_>>() {
             self.forget_rollback(key);
             match action {
@@ -132,6 +135,17 @@ impl Step<'_> {
             self.restart_dependents_of(services, how);
         }
         Ok(())
+    }
+
+    /// While they were stopped, or with nothing to run, they had no ports; somebody else may have them by now.
+    fn check_ports_of_stopped<'k>(
+        &self,
+        services: impl Iterator<Item = &'k ServiceKey>,
+    ) -> Result<(), Refusal> {
+        let known = services.filter_map(|key| Some((key, self.state.service(key)?)));
+        let rested = known.filter(|(_, service)| service.run != Run::Started || service.replicas == 0);
+        let rested: Vec<_> = rested.map(|(key, service)| (key, &*service.spec)).collect();
+        super::conflict::check_more(self.state, &rested)
     }
 
     fn known(&self, key: &ServiceKey) -> Result<&Service, Refusal> {
@@ -227,16 +241,12 @@ impl Step<'_> {
     }
 
     pub(super) fn scale(&mut self, replicas: &BTreeMap<ServiceKey, u32>) -> Result<(), Refusal> {
-        // With nothing to run they had no ports; somebody else may have them by now.
-        let mut from_nothing = Vec::new();
         for (key, replicas) in replicas {
             let service = self.existing(key)?;
             super::conflict::check_replicas(key, &service.spec, *replicas)?;
-            if service.replicas == 0 && *replicas > 0 {
-                from_nothing.push((key, &*service.spec));
-            }
         }
-        super::conflict::check_more(self.state, &from_nothing)?;
+        let wanted = replicas.iter().filter(|(_, replicas)| **replicas > 0);
+        self.check_ports_of_stopped(wanted.map(|(key, _)| key))?;
         for (key, replicas) in replicas {
             self.forget_rollback(key);
             let Some(old) = self.state.service(key).cloned() else { continue };

@@ -129,6 +129,29 @@ fn what_another_stack_has_cannot_be_wished_for() {
 }
 
 #[test]
+fn what_is_stopped_leaves_its_ports_to_others_until_it_is_started() {
+    let mut state = State::new();
+    let service =
+        json!({"image": "x", "ports": [{"target": 80, "published": "8080"}], "container_name": "me"});
+    let other = json!({"image": "x", "ports": service["ports"]});
+    up(&mut state, one("shop", service)).unwrap();
+    let run = |action: RunAction| ChangeKind::SetRun { services: vec![key("web")], action };
+    apply(&mut state, run(RunAction::Stop(StopHow::default()))).unwrap();
+    up(&mut state, one("blog", other.clone())).unwrap();
+    let taken = "host port 8080/tcp is already published by service `web` of stack `blog`";
+    let scale = ChangeKind::Scale { replicas: BTreeMap::from([(key("web"), 1)]) };
+    for start in [run(RunAction::Start), run(RunAction::Restart(StopHow::default())), scale] {
+        assert_eq!(apply(&mut state, start).unwrap_err().to_string(), taken);
+    }
+    let stack = StackName("blog".into());
+    let down = ChangeKind::RemoveStack { stack, volumes: false, only: None, how: StopHow::default() };
+    apply(&mut state, down).unwrap();
+    apply(&mut state, run(RunAction::Start)).unwrap();
+    let taken = "host port 8080/tcp is already published by service `web` of stack `shop`";
+    assert_eq!(refusal(&mut state, one("again", other)), taken);
+}
+
+#[test]
 fn what_the_same_stack_has_is_told_as_such() {
     let mut state = State::new();
     let ports = json!([{"target": 80, "published": "8080"}]);

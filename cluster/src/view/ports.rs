@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::Service;
 use crate::view::PublishedPort;
+use crate::{Run, Service};
 
 /// A range of host ports as `published` writes it: one port or `FROM-TO`.
 pub fn host_port_range(published: &str) -> Option<(u16, u16)> {
@@ -53,8 +53,8 @@ pub fn host_port_slot(key: &str) -> u32 {
 
 impl Service {
     /// The host ports that lead to this service: the fixed ones, and the chosen ones as far as they are
-    /// chosen. None while the service is on its way out or nothing of it is to run, so that another one can
-    /// have them.
+    /// chosen. None while the service is on its way out or has no replicas, and no fixed ones while it is stopped,
+    /// so that another one can have them.
     #[must_use]
     pub fn published_ports(&self) -> Vec<PublishedPort> {
         if self.removing || self.replicas == 0 {
@@ -66,7 +66,8 @@ impl Service {
                 ports.extend(PublishedPort::of(port, host_port, slot));
             };
             match port_choice(port) {
-                PortChoice::Fixed(host_port) => publish(host_port, None),
+                PortChoice::Fixed(host_port) if self.run == Run::Started => publish(host_port, None),
+                PortChoice::Fixed(_) => {}
                 PortChoice::Any => {
                     if let Some(host_port) = self.host_ports.get(&host_port_key(entry, 0)) {
                         publish(*host_port, None);
