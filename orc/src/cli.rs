@@ -24,7 +24,7 @@ Everyday:
   orc plan        what `orc up` would do, and why
   orc down        nothing of it is left, but for named volumes";
 
-/// Runs Compose files: a wish that is kept, on one machine or on many.
+/// Runs Compose files on this machine: a wish that is kept.
 #[derive(Debug, Parser)]
 #[command(name = "orc", version, disable_help_subcommand = true, arg_required_else_help = true)]
 #[command(after_help = EVERYDAY)]
