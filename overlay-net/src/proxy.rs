@@ -33,7 +33,8 @@ impl Backends {
     }
 }
 
-/// A listening proxy; it ends with this value, established connections included.
+/// A listening proxy; it ends with this value. A TCP connection ends when one of its ends does, as one that the kernel
+/// translates: who is told to stop may answer what it was asked before.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     backends: Arc<Backends>,
@@ -86,15 +87,12 @@ fn open(kind: SocketType, address: SocketAddr) -> io::Result<std::os::fd::OwnedF
 
 async fn serve_tcp(listener: TcpListener, backends: Arc<Backends>) {
     let connections = Arc::new(Semaphore::new(limits::PROXY_CONNECTIONS));
-    // Dropping the set ends the connections with the task.
-    let mut running = tokio::task::JoinSet::new();
     loop {
         let Ok(permit) = connections.clone().acquire_owned().await else { return };
-        while running.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((client, _)) => {
                 let backends = backends.in_turn();
-                running.spawn(async move {
+                tokio::spawn(async move {
                     carry(client, backends).await;
                     drop(permit);
                 });
@@ -164,5 +162,36 @@ async fn answer_udp(flow: &UdpSocket, socket: &UdpSocket, client: SocketAddr) {
     let mut packet = vec![0; limits::UDP_PACKET];
     while let Ok(Ok(len)) = timeout(limits::PROXY_UDP_IDLE, flow.recv(&mut packet)).await {
         let _ = socket.send_to(&packet[..len], client).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_is_connected_stays_so_when_nobody_else_can_be() {
+        if !crate::sysctl::has_ipv6() {
+            return;
+        }
+        let backend = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let free = TcpListener::bind("[::1]:0").await.unwrap().local_addr().unwrap();
+        let proxy = Proxy::listen(Protocol::Tcp, free, &Handle::current()).unwrap();
+        proxy.set_backends(vec![backend.local_addr().unwrap()]);
+        let mut client = TcpStream::connect(free).await.unwrap();
+        let (mut server, _) = backend.accept().await.unwrap();
+        drop(proxy);
+        // The listener goes when the runtime gets to it.
+        while TcpStream::connect(free).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        client.write_all(b"asked").await.unwrap();
+        let mut text = [0; 5];
+        server.read_exact(&mut text).await.unwrap();
+        assert_eq!(&text, b"asked");
+        drop(client);
+        assert_eq!(server.read(&mut text).await.unwrap(), 0, "its end is carried too");
     }
 }

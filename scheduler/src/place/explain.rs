@@ -21,21 +21,17 @@ pub(crate) fn no_node(reasons: &[Reason], replicas: u64) -> No {
     groups.sort_by_key(|group| (std::cmp::Reverse(group.len()), group[0].clone()));
     let words: Vec<String> = groups.iter().map(|group| describe(group)).collect();
     let text = format!("no node fits: {}", words.join(", "));
-    let nodes = reasons.len() as u64;
-    let is_permanent = |reason: &Reason| match reason {
-        // Not all have room at once, whoever makes some.
-        Reason::Enough(each) => each.saturating_mul(nodes) < replicas,
-        other => is_permanent(other),
-    };
-    if reasons.iter().all(is_permanent) { No::never(text) } else { No::not_now(text) }
+    let share = replicas.div_ceil(reasons.len() as u64);
+    if reasons.iter().all(|reason| is_permanent(reason, share)) { No::never(text) } else { No::not_now(text) }
 }
 
-/// Whether only another wish, or another machine, could help.
-fn is_permanent(reason: &Reason) -> bool {
+/// Whether only another wish, or another machine, could help. `share` is how many replicas some node must have.
+fn is_permanent(reason: &Reason, share: u64) -> bool {
     match reason {
         Reason::Platform(_) | Reason::Constraint(_) => true,
         Reason::Memory { wanted, total, .. } | Reason::Cpu { wanted, total, .. } => wanted > total,
-        Reason::Down | Reason::Volume(_) | Reason::HostPort(_) | Reason::Enough(_) => false,
+        Reason::Enough(most) => *most < share,
+        Reason::Down | Reason::Volume(_) | Reason::HostPort(_) => false,
     }
 }
 
