@@ -16,7 +16,7 @@ use crate::confine::{Process, become_program};
 pub(super) struct Spawned {
     /// The helper that enters and clones; it ends by itself.
     pub(super) helper: u32,
-    /// First the new process's pid and a line feed, then a failure if there is one, then the end.
+    /// What [`told`] understands, and then the end.
     pub(super) report: OwnedFd,
 }
 
@@ -128,7 +128,25 @@ fn finish(process: &Process, stdio: &Stdio, terminal: bool) -> Failure {
 }
 
 fn tell(report: &OwnedFd, failure: &Failure) {
-    let _ = rustix::io::write(report, &serde_json::to_vec(failure).unwrap_or_default());
+    let mut line = serde_json::to_vec(failure).unwrap_or_default();
+    line.push(b'\n');
+    let _ = rustix::io::write(report, &line);
+}
+
+/// What a report says so far: the new process's number, of the helper, and why the command does not run. Each is a line
+/// written at once; the failure comes first when the new process is quicker than the helper.
+pub(super) fn told(report: &[u8]) -> (Option<u32>, Option<Failure>) {
+    let (mut pid, mut failure) = (None, None);
+    for line in report.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
+        match serde_json::from_slice(line) {
+            Ok(number) => pid = Some(number),
+            Err(_) => {
+                let nonsense = |_| Failure::new("the command's process reported what makes no sense");
+                failure = Some(serde_json::from_slice(line).unwrap_or_else(nonsense));
+            }
+        }
+    }
+    (pid, failure)
 }
 
 /// Without running what the parent registered for its own end.
@@ -154,5 +172,30 @@ pub(super) fn give_away(stdio: &Stdio, process: &Process) {
             let user = &process.user;
             let _ = fchown(stream, Some(Uid::from_raw(user.uid)), Some(Gid::from_raw(user.gid)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_understood_whoever_writes_first() {
+        let (read, write) = io::pipe().unwrap();
+        let (write, failure) = (OwnedFd::from(write), Failure::command(127, "no\nsuch"));
+        tell(&write, &failure);
+        drop(write);
+        let line = io::read_to_string(read).unwrap();
+        let check = |report: &str, pid: Option<u32>, failure: Option<&Failure>| {
+            assert_eq!(told(report.as_bytes()), (pid, failure.cloned()), "{report}");
+        };
+        check("", None, None);
+        check("41", None, None);
+        check("41\n", Some(41), None);
+        check(&line, None, Some(&failure));
+        check(&format!("{line}41\n"), Some(41), Some(&failure));
+        check(&format!("41\n{line}"), Some(41), Some(&failure));
+        let nonsense = Failure::new("the command's process reported what makes no sense");
+        check("41\nwhat\n", Some(41), Some(&nonsense));
     }
 }

@@ -232,21 +232,15 @@ impl Exec {
     }
 
     fn learn_pid(&mut self) {
-        if self.pid.is_none()
-            && let Some(end) = self.text.iter().position(|byte| *byte == b'\n')
-        {
-            self.pid = std::str::from_utf8(&self.text[..end]).ok().and_then(|text| text.parse().ok());
-        }
+        self.pid = self.pid.or_else(|| exec::told(&self.text).0);
     }
 
     /// After the end of the report: the reply, and whether the command failed to run.
     fn outcome(&self) -> (Reply, bool) {
-        let after_pid = self.text.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let failure = match (&self.text[after_pid..], self.pid) {
-            ([], Some(pid)) => return (Reply::Started { pid }, false),
-            ([], None) => Failure::new("the command's process ended without a word"),
-            (text, _) => serde_json::from_slice(text)
-                .unwrap_or_else(|_| Failure::new("the command's process reported what makes no sense")),
+        let failure = match exec::told(&self.text) {
+            (Some(pid), None) => return (Reply::Started { pid }, false),
+            (None, None) => Failure::new("the command's process ended without a word"),
+            (_, Some(failure)) => failure,
         };
         (Reply::Failed { reason: failure.reason, code: failure.code }, true)
     }
