@@ -105,8 +105,11 @@ pub(crate) fn progress(service: &ServiceView, goal: Goal, now: Timestamp) -> Pro
     let pending = service.pending.values().filter(|_| goal != Goal::Stopped);
     if let Some(wait) = pending.max_by_key(|wait| wait.hopeless) {
         let pending = if wait.hopeless { Class::Failed } else { Class::Waiting };
+        // What is on its way is waited for, although the rest will not come.
+        let comes = class == Class::Working && !looks.is_empty();
         if pending >= class {
-            (class, note) = (pending, wait.reason.clone());
+            note.clone_from(&wait.reason);
+            class = if comes { class } else { pending };
         }
     } else if class < Class::Working && (current.len() < wanted || current.len() < service.tasks.len()) {
         class = Class::Working;

@@ -198,6 +198,14 @@ fn an_update_decides_what_its_failures_mean() {
         assert_eq!(progress(&service, Goal::Started, NOW).step("web").status, expect);
     }
 
+    // One that is on its way is waited for, although another will not come.
+    for (task, expect) in [(task(1, None), (Working, "0/2 pending")), (running(1), (Failed, "1/2 running"))] {
+        let mut service = service(2, vec![task]);
+        service.pending = [(2, Wait { reason: "full".into(), hopeless: true, since: Timestamp(0) })].into();
+        let found = progress(&service, Goal::Started, NOW).step("web");
+        assert_eq!((found.status, found.text.as_str(), found.note.as_str()), (expect.0, expect.1, "full"));
+    }
+
     let mut old = waiting(1);
     (old.current, old.waits) = (false, old.waits.map(|wait| Wait { hopeless: true, ..wait }));
     let found = progress(&service(1, vec![old]), Goal::Started, NOW).step("web");
