@@ -1,6 +1,6 @@
 //! Images whose name means something newer than what the containers were made from.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cluster::PutStack;
 use cluster::view::StackView;
@@ -39,15 +39,18 @@ pub(super) async fn services(
     put: &PutStack,
 ) -> Outcome<BTreeSet<String>> {
     let mut moved = BTreeSet::new();
+    // Services of one image are many, and each question takes its time.
+    let mut ids: BTreeMap<String, Option<String>> = BTreeMap::new();
     for name in super::meant(put) {
         let used = used(before, &name);
         let image = put.spec.services.get(&name).and_then(|spec| spec.compose.image.clone());
-        if used.is_empty() || image.is_none() {
-            continue;
+        let Some(image) = image.filter(|_| !used.is_empty()) else { continue };
+        if !ids.contains_key(&image) {
+            let found = client.images(Some(image.clone())).await?;
+            ids.insert(image.clone(), found.into_iter().next().map(|now| now.id));
         }
         // No image of that name any more is no reason to replace what runs.
-        let now = client.images(image).await?;
-        if now.first().is_some_and(|now| used.iter().any(|id| *id != now.id)) {
+        if ids[&image].as_deref().is_some_and(|now| used.iter().any(|id| *id != now)) {
             moved.insert(name);
         }
     }
