@@ -134,14 +134,11 @@ impl Providers {
         for service in self.services.iter().rev() {
             failures.extend(self.call(service, Call::Down, output).await.err());
         }
-        match failures.pop() {
-            None => Ok(()),
-            Some(only) if failures.is_empty() => Err(only),
-            Some(last) => {
-                let all = failures.into_iter().chain([last]).map(Failure::in_one_line);
-                Err(Failure::new("not everything could be taken away").causes(all))
-            }
+        if failures.len() > 1 {
+            let all = failures.into_iter().map(Failure::in_one_line);
+            return Err(Failure::new("not everything could be taken away").causes(all));
         }
+        failures.pop().map_or(Ok(()), Err)
     }
 
     /// Calls a service's program and gives the variables that it tells.

@@ -1,21 +1,17 @@
 //! What is decided, as text.
 
 use cluster::{
-    ChangeKind, ContainerState, Desired, Forgotten, Gate, Health, NodeId, OneOff, Phase, PutStack, RunAction,
+    ChangeKind, ContainerState, Desired, Forgotten, Gate, Health, NodeId, OneOff, Phase, RunAction,
     StackName, StopHow,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::testing::{Bench, hello, key, wish};
+use crate::testing::{Bench, hello, key, one, wish};
 
 fn check(got: &str, expect: &str) {
     let trim =
         |text: &str| text.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("\n");
     assert_eq!(trim(got), trim(expect), "\n--- got\n{got}");
-}
-
-fn one(service: Value) -> PutStack {
-    wish(json!({"name": "hello", "services": {"web": service}}))
 }
 
 #[test]

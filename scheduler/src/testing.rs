@@ -19,6 +19,11 @@ pub(crate) fn wish(project: serde_json::Value) -> PutStack {
     PutStack::new(StackSpec::from_project(&project, &FileDigests::default()).expect("a wish"))
 }
 
+/// A stack `hello` with the service `web` alone.
+pub(crate) fn one(service: serde_json::Value) -> PutStack {
+    wish(serde_json::json!({"name": "hello", "services": {"web": service}}))
+}
+
 /// The three services of examples/stacks/hello.
 pub(crate) fn hello() -> serde_json::Value {
     serde_json::json!({

@@ -1,13 +1,9 @@
 //! Where no node fits, and whether waiting helps.
 
-use cluster::{NodeId, PutStack};
-use serde_json::{Value, json};
+use cluster::NodeId;
+use serde_json::json;
 
-use crate::testing::{Bench, wish};
-
-fn one(service: Value) -> PutStack {
-    wish(json!({"name": "hello", "services": {"web": service}}))
-}
+use crate::testing::{Bench, one};
 
 #[test]
 fn more_replicas_than_nodes_may_have_wait_in_vain() {
